@@ -1,0 +1,42 @@
+"""The `gatewright` command: one module a subcommand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gatewright import __version__
+from gatewright.cli.certs import certs
+from gatewright.cli.up import up
+
+app = typer.Typer(
+    name="gatewright",
+    help="The Gateway API edge of a Kubernetes platform as real software.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up)
+app.command()(certs)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gatewright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,88 @@
+"""Level-triggered work: a key that was touched is brought to where it should be, from the newest state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+import structlog
+
+from gatewright.cluster.errors import ClusterError, Conflict, NotFound
+
+K = TypeVar("K", bound=Hashable)
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE = 30.0  # seconds
+
+
+class Reconciler(Generic[K]):
+    """Runs `reconcile(key)` for every key that is enqueued; a key enqueued during its run runs again after it.
+
+    A run that fails is repeated with growing pauses; a conflict or a missing object is not, since the watch that tells
+    of it enqueues the key again. After a run its key rests for `interval` seconds, so that a burst costs few runs.
+    """
+
+    def __init__(
+        self, name: str, reconcile: Callable[[K], Awaitable[None]], *, concurrency: int = 8, interval: float = 0.0
+    ) -> None:
+        self._name = name
+        self._reconcile = reconcile
+        self._interval = interval
+        self._slots = asyncio.Semaphore(concurrency)
+        self._again: dict[K, bool] = {}  # running keys -> whether they were enqueued since
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enqueue(self, key: K) -> None:
+        """Ask for a run of `key`."""
+        if key in self._again:
+            self._again[key] = True
+            return
+        self._again[key] = False
+        self._idle.clear()
+        task = asyncio.get_running_loop().create_task(self._run(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def idle(self) -> None:
+        """Return when nothing is left to do."""
+        await self._idle.wait()
+
+    async def __aenter__(self) -> Reconciler[K]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        for task in list(self._tasks):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self, key: K) -> None:
+        failures = 0
+        while True:
+            self._again[key] = False
+            try:
+                async with self._slots:
+                    await self._reconcile(key)
+                failures = 0
+            except (Conflict, NotFound):
+                failures = 0
+            except ClusterError as error:
+                failures += 1
+                _log.warning("will be tried again", task=self._name, key=str(key), error=str(error))
+            except Exception:  # noqa: BLE001 - one key must not stop the others
+                _log.exception("reconciliation failed", task=self._name, key=str(key))
+            if failures:
+                await asyncio.sleep(min(_LONGEST_PAUSE, 0.1 * 2**failures))
+            elif self._interval:
+                await asyncio.sleep(self._interval)
+            if not failures and not self._again[key]:
+                break
+        del self._again[key]
+        if not self._again:
+            self._idle.set()

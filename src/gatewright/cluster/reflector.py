@@ -1,0 +1,151 @@
+"""Keeps a flow source equal to a kind's objects in the cluster: list, then watch, for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+import structlog
+
+from gatewright.cluster.client import Client, RawList, path_of
+from gatewright.cluster.errors import ApiError, ClusterError, Gone
+from gatewright.flow import Source
+from gatewright.model.kinds import kind_of
+from gatewright.model.meta import Key, ObjectMeta
+from gatewright.model.meta import Object as AnyObject
+
+T = TypeVar("T", bound=AnyObject)
+
+_log = structlog.get_logger(__name__)
+
+_PAGE = 500
+_LONGEST_PAUSE = 30.0  # seconds
+
+
+class _Event(msgspec.Struct, frozen=True):
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+    object: msgspec.Raw
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta = ObjectMeta()
+
+
+class Reflector(Generic[T]):
+    """Lists and watches one kind into `source`; survives disconnects, expired resourceVersions and server restarts.
+
+    An object that does not decode is left out and logged; the others go on. All events that arrive together are one
+    batch of the flow.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        type_: type[T],
+        source: Source[Key, T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._kind = kind_of(type_)
+        self._path = path_of(self._kind, Key(namespace, ""))
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._selectors = {name: value for name, value in selectors.items() if value}
+        self._decoder = msgspec.json.Decoder(type_)
+        self._version = ""  # the resourceVersion that the source has reached; empty: list first
+        self._synced = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def synced(self) -> None:
+        """Return once the source has held the cluster's state for the first time."""
+        await self._synced.wait()
+
+    async def __aenter__(self) -> Reflector[T]:
+        self._task = asyncio.create_task(self.run(), name=f"watch {self._kind.plural}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def run(self) -> None:
+        """Reflect until cancelled."""
+        failures = 0
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                    self._synced.set()
+                before = self._version
+                await self._watch()
+                failures = 0 if self._version != before else failures + 1
+            except Gone:
+                self._version = ""
+                continue
+            except ClusterError as error:
+                failures += 1
+                if isinstance(error, ApiError):
+                    self._version = ""
+                _log.warning("watch interrupted", kind=self._kind.kind, error=str(error))
+            if failures:
+                # Full jitter, so that many watches don't return to a recovering server at once.
+                await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**failures)))  # noqa: S311
+
+    async def _list(self) -> None:
+        found: dict[Key, T] = {}
+        parameters = {**self._selectors, "limit": str(_PAGE)}
+        while True:
+            page = msgspec.json.decode(await self._client.request("GET", self._path, parameters), type=RawList)
+            for raw in page.items or ():
+                obj = self._decode(raw)
+                if obj is not None:
+                    found[obj.key] = obj
+            if not page.metadata.continue_:
+                break
+            parameters["continue"] = page.metadata.continue_
+        self._source.replace(found)
+        self._version = page.metadata.resource_version
+
+    async def _watch(self) -> None:
+        """Apply events as they come, until the server ends the watch."""
+        parameters = {
+            **self._selectors,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+        }
+        rest = b""
+        async with self._client.stream(self._path, parameters) as chunks:
+            async for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                with self._source.batch():
+                    for line in lines:
+                        if line:
+                            self._take(msgspec.json.decode(line, type=_Event))
+
+    def _take(self, event: _Event) -> None:
+        if event.type == "ERROR":
+            raise ApiError.parse(0, bytes(event.object))
+        metadata = msgspec.json.decode(event.object, type=_Identity).metadata
+        if event.type != "BOOKMARK":
+            obj = None if event.type == "DELETED" else self._decode(event.object)
+            if obj is None:
+                self._source.delete(metadata.key)
+            else:
+                self._source.set(metadata.key, obj)
+        self._version = metadata.resource_version
+
+    def _decode(self, raw: msgspec.Raw) -> T | None:
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.DecodeError as error:
+            _log.warning("object left out: it can't be read", kind=self._kind.kind, error=str(error))
+            return None

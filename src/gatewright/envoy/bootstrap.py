@@ -1,0 +1,62 @@
+"""The bootstrap configuration of an Envoy that takes everything else over delta ADS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_MAX_REGEX_PROGRAM = 32768
+
+
+def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]:
+    """A Bootstrap message as JSON. Both sockets are UNIX domain sockets; nothing listens on a port."""
+    ads = {"ads": {}, "resource_api_version": "V3"}
+    http2_options = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    return {
+        "node": {"id": node, "cluster": "gatewright"},
+        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "ads"}}],
+            },
+            "lds_config": ads,
+            "cds_config": ads,
+        },
+        "static_resources": {
+            "clusters": [
+                {
+                    "name": "ads",
+                    "connect_timeout": "1s",
+                    "typed_extension_protocol_options": {
+                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2_options
+                    },
+                    "load_assignment": {
+                        "cluster_name": "ads",
+                        "endpoints": [
+                            {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": str(ads_socket)}}}}]}
+                        ],
+                    },
+                }
+            ]
+        },
+        # Thousands of clusters and virtual hosts: their statistics are made when first used.
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "static",
+                    "static_layer": {
+                        # Envoy's own limit of 100 refuses regular expressions that people write.
+                        "re2.max_program_size.error_level": _MAX_REGEX_PROGRAM,
+                        "re2.max_program_size.warn_level": _MAX_REGEX_PROGRAM,
+                    },
+                }
+            ]
+        },
+    }

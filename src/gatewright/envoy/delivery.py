@@ -1,0 +1,359 @@
+"""What to send to an Envoy, and when: the delta xDS protocol as a state machine without I/O.
+
+Rules, for each type of resource:
+
+- One response is under way at a time. What changes meanwhile goes into the next, so a slow Envoy gets fewer, larger
+  responses instead of a queue.
+- A resource is sent when everything it needs is usable, and removed when nothing that Envoy has needs it any more: make
+  before break, whatever the types.
+- When Envoy refuses a response, its halves are sent by themselves, and so on, until the refused response has one
+  resource. That version of it is not sent again; what Envoy had before stays in force.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection as Names
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from envoy.service.discovery.v3 import discovery_pb2
+
+from gatewright.envoy.resources import COMPLETED_BY, PUSHED, ROOTS, TYPES, Ref, Resource
+from gatewright.flow import Collection
+
+_COMPLETES = {completing: completed for completed, completing in COMPLETED_BY.items()}
+
+
+class Refusal(NamedTuple):
+    """Envoy's refusal of one version of a resource, in its words."""
+
+    version: str
+    message: str
+
+
+class Observer:
+    """Hears what happens; a base class whose methods do nothing."""
+
+    def connected(self, connected: bool) -> None:
+        """Envoy came (and knows nothing yet that isn't acknowledged below) or went."""
+
+    def sent(self, type_url: str, names: Names[str], removed: Names[str]) -> None:
+        """A response went out."""
+
+    def acknowledged(self, type_url: str, names: Names[str]) -> None:
+        """Envoy has taken these resources, or their removal, or lets go of them."""
+
+    def refused(self, type_url: str, resource: Resource, message: str) -> None:
+        """Envoy has refused this version of a resource."""
+
+
+class _Type:
+    """What Envoy wants, has and refused of one type."""
+
+    def __init__(self, url: str, wanted: Collection[str, Resource]) -> None:
+        self.url = url
+        self.wanted = wanted
+        self.refused: dict[str, Refusal] = {}
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        self.open = False  # whether Envoy has asked for this type
+        self.owes_answer = self.url in ROOTS
+        self.names: set[str] = set()  # asked for by name
+        self.held: dict[str, Resource] = {}  # what Envoy has acknowledged
+        self.claims: dict[str, frozenset[Ref]] = {}  # what those, and those under way, need
+        self.pending: set[str] = set(self.wanted.keys())  # not yet as wanted
+        self.dirty: set[str] = set(self.pending)  # those of them that can perhaps be sent now
+        self.under_way: dict[str, Resource | None] | None = None
+        self.nonce = ""
+        self.splits: deque[list[str]] = deque()
+
+    def asked(self, name: str) -> bool:
+        return self.open if self.url in PUSHED else name in self.names
+
+
+class Delivery:
+    """Delivers collections of resources, by type URL, to one Envoy.
+
+    Call `edited` when a collection changed, `request` with each request of Envoy's, and send what `responses` gives.
+    """
+
+    def __init__(self, collections: Mapping[str, Collection[str, Resource]], observer: Observer) -> None:
+        self._types = {url: _Type(url, collections[url]) for url in TYPES if url in collections}
+        self._observer = observer
+        self._nonces = 0
+        self._waiting: dict[Ref, set[Ref]] = {}  # what a resource waits for -> who waits
+        self._holders: Counter[Ref] = Counter()  # how many resources that Envoy has, or is getting, need this one
+        self._contents: dict[Ref, set[Ref]] = {}  # resource -> those within it that Envoy has
+        self.is_connected = False
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def refusal(self, ref: Ref) -> Refusal | None:
+        """The refusal of the wanted version, if Envoy refused it."""
+        state = self._types[ref.type]
+        refusal, wanted = state.refused.get(ref.name), state.wanted.get(ref.name)
+        return refusal if refusal and wanted and refusal.version == wanted.version else None
+
+    def holds(self, ref: Ref) -> bool:
+        """Whether Envoy has acknowledged the wanted version."""
+        state = self._types[ref.type]
+        held, wanted = state.held.get(ref.name), state.wanted.get(ref.name)
+        return held is not None and wanted is not None and held.version == wanted.version
+
+    def held(self, ref: Ref) -> Resource | None:
+        """What Envoy has acknowledged last, of any version."""
+        return self._types[ref.type].held.get(ref.name)
+
+    def contents(self, ref: Ref) -> Names[Ref]:
+        """The resources within this one that Envoy has acknowledged."""
+        return self._contents.get(ref, ())
+
+    def settled(self) -> bool:
+        """Whether Envoy has everything that is wanted, except what it refused and what hangs on that."""
+        return self.is_connected and all(
+            self._is_moot(Ref(state.url, name)) for state in self._types.values() for name in state.pending
+        )
+
+    def _is_moot(self, ref: Ref) -> bool:
+        state = self._types[ref.type]
+        wanted = state.wanted.get(ref.name)
+        if wanted is None:
+            return ref.name not in state.held
+        if self.refusal(ref):
+            return True
+        if ref.name not in state.pending or not wanted.within:
+            return False
+        if ref.type not in PUSHED and ref.name in state.names:
+            return False
+        return all(self._is_moot(outer) for outer in wanted.within)
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def edited(self, type_url: str, names: Iterable[str]) -> None:
+        """The wanted resources of these names changed."""
+        state = self._types[type_url]
+        for name in names:
+            state.pending.add(name)
+            state.dirty.add(name)
+
+    def retry(self, ref: Ref) -> None:
+        """Send a refused resource again, although it is the same."""
+        if self._types[ref.type].refused.pop(ref.name, None):
+            self.edited(ref.type, [ref.name])
+
+    def connect(self) -> None:
+        """A new stream begins: Envoy is taken to have nothing until it says otherwise."""
+        for state in self._types.values():
+            state.disconnect()
+        self._waiting.clear()
+        self._holders.clear()
+        self._contents.clear()
+        self.is_connected = True
+        self._observer.connected(True)
+
+    def disconnect(self) -> None:
+        """The stream ended."""
+        self.is_connected = False
+        self._observer.connected(False)
+
+    def request(self, request: discovery_pb2.DeltaDiscoveryRequest) -> None:
+        """Take in a request: subscriptions, and the acknowledgement or refusal of a response."""
+        state = self._types.get(request.type_url)
+        if state is None:
+            return
+        if not state.open:
+            state.open = True
+            state.dirty |= state.pending
+            self._adopt(state, request.initial_resource_versions)
+        if request.response_nonce and request.response_nonce == state.nonce:
+            self._answered(state, request.error_detail.message if request.HasField("error_detail") else None)
+        for name in request.resource_names_unsubscribe:
+            state.names.discard(name)
+            if state.url not in PUSHED:
+                self._forget(state, name)
+        for name in request.resource_names_subscribe:
+            state.names.add(name)
+            if state.url not in PUSHED:  # a repeated subscription asks to be sent the resource again
+                self._forget(state, name)
+                state.pending.add(name)
+                state.dirty.add(name)
+
+    def _adopt(self, state: _Type, versions: Mapping[str, str]) -> None:
+        """Believe an Envoy that reconnects about what it has."""
+        for name, version in versions.items():
+            wanted = state.wanted.get(name)
+            if wanted is not None and wanted.version == version:
+                self._take(state, name, wanted)
+            else:
+                self._take(state, name, Resource(name, version, b""))
+            state.names.add(name)
+            state.pending.add(name)
+            state.dirty.add(name)
+
+    def _answered(self, state: _Type, refusal: str | None) -> None:
+        batch, state.under_way, state.nonce = state.under_way or {}, None, ""
+        if refusal is None:
+            for name, resource in batch.items():
+                self._take(state, name, resource)
+                # Judge again: what is wanted may have changed while the response was under way.
+                state.dirty.add(name)
+            self._observer.acknowledged(state.url, batch)
+        elif len(batch) > 1:
+            names = list(batch)
+            self._release(state, names)
+            state.splits.append(names[: len(names) // 2])
+            state.splits.append(names[len(names) // 2 :])
+        else:
+            self._release(state, batch)
+            for name, resource in batch.items():
+                if resource is None:
+                    self._forget(state, name)
+                    continue
+                state.refused[name] = Refusal(resource.version, refusal)
+                state.dirty.add(name)
+                self._wake(Ref(state.url, name))
+                self._observer.refused(state.url, resource, refusal)
+
+    def _take(self, state: _Type, name: str, resource: Resource | None) -> None:
+        """Envoy has acknowledged this resource, or its removal."""
+        if resource is None:
+            self._forget(state, name)
+            return
+        ref = Ref(state.url, name)
+        state.held[name] = resource
+        state.refused.pop(name, None)
+        self._claim(state, name, resource.needs)
+        for outer in resource.within:
+            self._contents.setdefault(outer, set()).add(ref)
+        self._wake(ref)
+
+    def _release(self, state: _Type, names: Iterable[str]) -> None:
+        """What was under way was not taken."""
+        for name in names:
+            held = state.held.get(name)
+            self._claim(state, name, held.needs if held else frozenset())
+
+    def _forget(self, state: _Type, name: str) -> None:
+        """Envoy no longer has this resource, nor what was within it."""
+        ref = Ref(state.url, name)
+        before = state.held.pop(name, None)
+        if before is None:
+            return
+        self._claim(state, name, frozenset())
+        for outer in before.within:
+            self._contents.get(outer, set()).discard(ref)
+        for inner in tuple(self._contents.pop(ref, ())):
+            if inner.type in PUSHED:
+                self._forget(self._types[inner.type], inner.name)
+        if name in state.wanted:
+            self.edited(state.url, [name])
+
+    def _claim(self, state: _Type, name: str, needs: frozenset[Ref]) -> None:
+        """Note what `name` needs from now on; what nothing needs any more may be removed."""
+        before = state.claims.get(name, frozenset())
+        if before is needs:
+            return
+        state.claims[name] = needs
+        self._holders.update(needs - before)
+        for ref in before - needs:
+            self._holders[ref] -= 1
+            if self._holders[ref] <= 0:
+                del self._holders[ref]
+                self._redo(ref)
+
+    def _redo(self, ref: Ref) -> None:
+        state = self._types[ref.type]
+        if ref.name in state.pending:
+            state.dirty.add(ref.name)
+
+    def _wake(self, ref: Ref) -> None:
+        for awaited in (ref, Ref(_COMPLETES.get(ref.type, ""), ref.name)):
+            for waiter in self._waiting.pop(awaited, ()):
+                self._redo(waiter)
+
+    # --- decisions -----------------------------------------------------------------------------------------------
+
+    def responses(self) -> list[discovery_pb2.DeltaDiscoveryResponse]:
+        """The responses to send now."""
+        if not self.is_connected:
+            return []
+        return [response for state in self._types.values() if (response := self._respond(state))]
+
+    def _respond(self, state: _Type) -> discovery_pb2.DeltaDiscoveryResponse | None:
+        if state.under_way is not None or not state.open:
+            return None
+        batch: dict[str, Resource | None] = {}
+        while not batch and (state.splits or state.dirty):
+            if state.splits:
+                names: Iterable[str] = state.splits.popleft()
+            else:
+                names, state.dirty = state.dirty, set()
+            for name in sorted(names):
+                self._judge(state, name, batch)
+        if not batch and not state.owes_answer:
+            return None
+        state.owes_answer = False
+        self._nonces += 1
+        state.nonce = str(self._nonces)
+        state.under_way = batch
+        response = discovery_pb2.DeltaDiscoveryResponse(type_url=state.url, nonce=state.nonce)
+        for name, resource in batch.items():
+            if resource is None:
+                response.removed_resources.append(name)
+                continue
+            held = state.held.get(name)
+            self._claim(state, name, resource.needs | held.needs if held else resource.needs)
+            message = response.resources.add(name=name, version=resource.version)
+            message.resource.type_url = state.url
+            message.resource.value = resource.body
+        self._observer.sent(state.url, [message.name for message in response.resources], response.removed_resources)
+        return response
+
+    def _judge(self, state: _Type, name: str, batch: dict[str, Resource | None]) -> None:
+        """Put `name` into the batch, or note what it waits for, or that it is as wanted."""
+        wanted, held = state.wanted.get(name), state.held.get(name)
+        if wanted is None:
+            state.refused.pop(name, None)
+            if held is None or state.url not in PUSHED:
+                state.pending.discard(name)
+            elif not self._holders[Ref(state.url, name)]:
+                batch[name] = None
+            return
+        if held is not None and held.version == wanted.version:
+            if held is not wanted:
+                self._take(state, name, wanted)  # the same to Envoy, but perhaps made of something else
+            state.pending.discard(name)
+            return
+        refused = state.refused.get(name)
+        if refused and refused.version == wanted.version:
+            state.pending.discard(name)
+            return
+        if not state.asked(name):
+            return
+        missing = self._missing(state, wanted)
+        if missing:
+            self._waiting.setdefault(missing, set()).add(Ref(state.url, name))
+        else:
+            batch[name] = wanted
+
+    def _missing(self, state: _Type, wanted: Resource) -> Ref | None:
+        """One resource that must be usable first."""
+        if state.url in PUSHED and wanted.within:
+            outer = wanted.within[0]
+            if outer.name not in self._types[outer.type].held:
+                return outer
+        return next((ref for ref in wanted.needs if not self._is_usable(ref)), None)
+
+    def _is_usable(self, ref: Ref) -> bool:
+        if ref.name not in self._types[ref.type].held:
+            return self._is_hopeless(ref)
+        completing = COMPLETED_BY.get(ref.type)
+        if completing is None or ref.name in self._types[completing].held:
+            return True
+        return self._is_hopeless(Ref(completing, ref.name))
+
+    def _is_hopeless(self, ref: Ref) -> bool:
+        """Whether waiting is of no use: Envoy has refused the resource, or there is none to send."""
+        return self.refusal(ref) is not None or ref.name not in self._types[ref.type].wanted

@@ -1,0 +1,82 @@
+"""xDS resources as immutable values, and what the delivery must know about their types.
+
+How Envoy treats the types over delta ADS (Envoy 1.40):
+
+- Listeners and clusters are wildcard subscriptions: the server pushes, and must say what is removed.
+- Route configurations, endpoints and secrets are asked for by name when a listener or cluster refers to them, and
+  dropped by Envoy itself with the last reference.
+- Virtual hosts (VHDS) are named `<route configuration>/<hostname>`, and Envoy gives each to the route configuration
+  whose name is the part before the last slash. It subscribes once, without names, whatever the number of route
+  configurations; a virtual host that arrives before its route configuration is lost.
+- Envoy acknowledges a cluster while it still waits for the cluster's endpoints, and a listener while it still waits for
+  its routes and secrets. A cluster is usable when its endpoints are acknowledged too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+_PREFIX = "type.googleapis.com/envoy."
+CLUSTER = f"{_PREFIX}config.cluster.v3.Cluster"
+ENDPOINTS = f"{_PREFIX}config.endpoint.v3.ClusterLoadAssignment"
+SECRET = f"{_PREFIX}extensions.transport_sockets.tls.v3.Secret"
+LISTENER = f"{_PREFIX}config.listener.v3.Listener"
+ROUTES = f"{_PREFIX}config.route.v3.RouteConfiguration"
+VIRTUAL_HOST = f"{_PREFIX}config.route.v3.VirtualHost"
+
+TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES, VIRTUAL_HOST)
+"""In the order in which Envoy should learn of them."""
+
+PUSHED = frozenset({CLUSTER, LISTENER, VIRTUAL_HOST})
+"""Sent without being asked for by name; removals are sent as well."""
+
+ROOTS = frozenset({CLUSTER, LISTENER})
+"""Envoy waits for a first response of these, even an empty one, before it goes on."""
+
+COMPLETED_BY = {CLUSTER: ENDPOINTS}
+"""A resource of the first type is usable once the one of the second type with the same name is acknowledged."""
+
+
+class Ref(NamedTuple):
+    """Names one resource."""
+
+    type: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.type.rpartition('.')[2]} {self.name}"
+
+
+class Resource(Struct, frozen=True):
+    """One xDS resource, serialized.
+
+    `needs` are resources that must be usable before Envoy gets this one, and that must not go before it has gone.
+    `within` are the resources of which any one makes Envoy take this one; without any of them it can't be delivered.
+    `parts` is for whoever made the resource: what it was made of. Two resources of one `version` are the same to Envoy.
+    """
+
+    name: str
+    version: str
+    body: bytes
+    needs: frozenset[Ref] = frozenset()
+    within: tuple[Ref, ...] = ()
+    parts: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Resource({self.name!r}, {self.version!r}, {len(self.body)} bytes)"  # a body may hold a private key
+
+
+def resource(
+    name: str,
+    body: bytes,
+    *,
+    needs: Iterable[Ref] = (),
+    within: tuple[Ref, ...] = (),
+    parts: tuple[Any, ...] = (),
+) -> Resource:
+    """A resource whose version follows from its content."""
+    return Resource(name, blake2b(body, digest_size=8).hexdigest(), body, frozenset(needs), within, parts)

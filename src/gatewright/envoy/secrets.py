@@ -1,0 +1,16 @@
+"""Certificates as SDS secrets."""
+
+from __future__ import annotations
+
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+
+from gatewright.envoy.resources import Ref, Resource, resource
+from gatewright.topology import Certificate
+
+
+def secret(certificate: Certificate, within: tuple[Ref, ...]) -> Resource:
+    """The key pair of a Secret, named after it; `within` are the listeners that serve it."""
+    message = secret_pb2.Secret(name=str(certificate.key))
+    message.tls_certificate.certificate_chain.inline_bytes = certificate.chain
+    message.tls_certificate.private_key.inline_bytes = certificate.private_key
+    return resource(message.name, message.SerializeToString(), within=within)

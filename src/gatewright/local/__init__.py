@@ -1,0 +1,1 @@
+"""The laptop edge: puts the other rooms together for `gatewright up`."""

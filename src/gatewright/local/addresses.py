@@ -1,0 +1,158 @@
+"""Loopback addresses: where Gateways and pods of a local edge live.
+
+Linux answers on all of 127.0.0.0/8, so every edge claims a block of its own there, and every Gateway in it has its own
+address with its own ports. Elsewhere only 127.0.0.1 answers; Gateways then share it and ports are allotted.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterable, Iterator
+
+from gatewright.envoy.listeners import Binding
+
+_CLAIM_PORT = 61616
+_SHIFT = 8000
+"""Added to a port below 1024 that the system doesn't let us bind."""
+
+
+class AddressError(Exception):
+    """An address or a port can't be had; the text says which and why."""
+
+
+class Block:
+    """A claimed block of loopback addresses, 127.N.0.0/16, or just 127.0.0.1 where the system has no more.
+
+    Another edge of this machine sees the claim and takes the next block. Released by `close`.
+    """
+
+    def __init__(self) -> None:
+        self._claim: socket.socket | None = None
+        self.network = ipaddress.IPv4Network("127.0.0.1/32")
+        for second in range(64, 255):
+            claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                claim.bind((f"127.{second}.255.254", _CLAIM_PORT))
+                claim.listen(1)  # two sockets may be bound to a port, but only one may listen
+            except OSError as error:
+                claim.close()
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                break  # the system has one loopback address only
+            self._claim = claim
+            self.network = ipaddress.IPv4Network(f"127.{second}.0.0/16")
+            break
+
+    @property
+    def shared(self) -> bool:
+        """Whether everything shares one address."""
+        return self.network.num_addresses == 1
+
+    @property
+    def gateways(self) -> Iterator[str]:
+        """Addresses for Gateways, the same ones in the same order for every edge of the block."""
+        return self._hosts(0, 1, 250)
+
+    @property
+    def pods(self) -> ipaddress.IPv4Network:
+        """The range for pods; of one address where everything is shared."""
+        return self.network if self.shared else ipaddress.IPv4Network((int(self.network.network_address) + 0x8000, 17))
+
+    def close(self) -> None:
+        """Give the block back."""
+        if self._claim:
+            self._claim.close()
+            self._claim = None
+
+    def _hosts(self, third: int, first: int, last: int) -> Iterator[str]:
+        if self.shared:
+            yield "127.0.0.1"
+            return
+        base = int(self.network.network_address) + third * 256
+        for number in range(first, last):
+            yield str(ipaddress.ip_address(base + number))
+
+
+class Allocator:
+    """Gives each name (a Gateway, say) a loopback address and real ports for the ports that it asks for."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._bindings: dict[object, Binding] = {}
+
+    def bind(self, name: object, ports: Iterable[int], wanted: str | None = None) -> Binding:
+        """A binding for `ports`; keeps the address and ports that `name` has already. Raises `AddressError`.
+
+        `wanted` is an address that the user asks for.
+        """
+        before = self._bindings.get(name)
+        if before and wanted not in (None, before.host):
+            self.release(name)
+            before = None
+        host = before.host if before else self._host(wanted)
+        taken = {
+            port
+            for other, binding in self._bindings.items()
+            if other != name and binding.host == host
+            for port in binding.ports.values()
+        }
+        real: dict[int, int] = {}
+        for port in sorted(set(ports)):
+            known = before.ports.get(port) if before else None
+            real[port] = known or _free_port(host, port, taken | set(real.values()))
+        binding = Binding(host, real)
+        self._bindings[name] = binding
+        return binding
+
+    def release(self, name: object) -> None:
+        """Forget what `name` had."""
+        self._bindings.pop(name, None)
+
+    def _host(self, wanted: str | None) -> str:
+        if wanted:
+            self._check(wanted)
+            return wanted
+        used = {binding.host for binding in self._bindings.values()}
+        for host in self._block.gateways:
+            if self._block.shared or host not in used:
+                return host
+        raise AddressError(f"no loopback address is left in {self._block.network}")
+
+    def _check(self, wanted: str) -> None:
+        try:
+            address = ipaddress.ip_address(wanted)
+        except ValueError:
+            raise AddressError(f"found {wanted!r}, expected an IP address") from None
+        if not address.is_loopback:
+            raise AddressError(f"found {wanted}, expected a loopback address: the local edge listens nowhere else")
+        if any(binding.host == wanted for binding in self._bindings.values()):
+            raise AddressError(f"{wanted} belongs to another Gateway")
+        try:
+            _try_bind(wanted, 0)
+        except OSError as error:
+            raise AddressError(f"{wanted}: {error.strerror}") from None
+
+
+def _free_port(host: str, port: int, taken: set[int]) -> int:
+    """`port` itself, or shifted where the system doesn't allow it, or the next free one."""
+    candidates = [port, port + _SHIFT] if port < 1024 else [port]
+    candidates += range(port + _SHIFT + 1, min(port + _SHIFT + 1000, 65536))
+    for candidate in candidates:
+        if candidate in taken or candidate > 65535:
+            continue
+        try:
+            _try_bind(host, candidate)
+        except OSError:
+            continue
+        return candidate
+    raise AddressError(f"port {port} of {host} is in use, and so are its substitutes")
+
+
+def _try_bind(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        probe.listen(1)

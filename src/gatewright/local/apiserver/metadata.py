@@ -1,0 +1,44 @@
+"""What the API itself writes into an object's metadata."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import uuid
+
+from gatewright.local.apiserver.store import Json
+
+_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+GENERATED_BASE = 58
+"""How much of `generateName` is kept, so that a name fits in 63 characters."""
+
+
+def now() -> str:
+    """The time as the API writes it: UTC, whole seconds."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now_micro() -> str:
+    """The time with microseconds, as MicroTime fields have it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def later(seconds: int) -> str:
+    """The time so many seconds from now."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_uid() -> str:
+    """A new object's uid."""
+    return str(uuid.uuid4())
+
+
+def generated_name(base: str) -> str:
+    """A name that begins with `generateName` and ends in five random letters."""
+    return base[:GENERATED_BASE] + "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+
+
+def new_metadata(metadata: Json) -> Json:
+    """The metadata with uid and creation time."""
+    return {**metadata, "uid": new_uid(), "creationTimestamp": now()}

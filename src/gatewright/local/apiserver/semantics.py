@@ -1,0 +1,528 @@
+"""What must hold for objects of built-in kinds beyond their types: required fields, references within, immutability."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+from gatewright.local.apiserver.names import check_labels, label, label_1035, label_value, qualified_name, subdomain
+from gatewright.local.apiserver.selectors import match_labels
+from gatewright.local.apiserver.store import Json
+from gatewright.model.causes import Cause, duplicate, invalid, not_supported, required
+
+IMMUTABLE = "field is immutable"
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_SECRET_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_ENV_TEXT = (
+    "a valid environment variable name must consist only of printable ASCII characters other than '='"
+)
+_PORT_NAME = re.compile(r"[-a-z0-9]{1,15}")
+_SIZE_LIMIT = 1024 * 1024
+
+
+def check_builtin(qualified: str, obj: Json, old: Json | None) -> list[Cause]:
+    """What is wrong with an object of a built-in kind; `old` is what it replaces, None when it is new."""
+    found: list[Cause] = []
+    check = _CHECKS.get(qualified)
+    if check is not None:
+        check(obj, found)
+    if old is not None:
+        for path in _IMMUTABLE.get(qualified, ()):
+            _check_unchanged(path, obj, old, found)
+        if qualified in ("secrets", "configmaps") and old.get("immutable"):
+            _check_frozen(obj, old, found)
+        if qualified == "pods":
+            _check_pod_update(obj, old, found)
+    return found
+
+
+_IMMUTABLE: dict[str, tuple[str, ...]] = {
+    "deployments.apps": ("spec.selector",),
+    "replicasets.apps": ("spec.selector",),
+    "daemonsets.apps": ("spec.selector",),
+    "statefulsets.apps": ("spec.selector", "spec.serviceName", "spec.podManagementPolicy"),
+    "jobs.batch": ("spec.selector", "spec.template"),
+    "secrets": ("type",),
+    "endpointslices.discovery.k8s.io": ("addressType",),
+    "rolebindings.rbac.authorization.k8s.io": ("roleRef",),
+    "clusterrolebindings.rbac.authorization.k8s.io": ("roleRef",),
+    "ingressclasses.networking.k8s.io": ("spec.controller",),
+    "storageclasses.storage.k8s.io": ("provisioner", "parameters"),
+}
+
+
+def _at(obj: Any, path: str) -> Any:
+    for step in path.split("."):
+        obj = obj.get(step) if isinstance(obj, dict) else None
+    return obj
+
+
+def _check_unchanged(path: str, obj: Json, old: Json, found: list[Cause]) -> None:
+    value = _at(obj, path)
+    if value != _at(old, path):
+        found.append(invalid(path, value, IMMUTABLE))
+
+
+def _check_frozen(obj: Json, old: Json, found: list[Cause]) -> None:
+    detail = "Forbidden: field is immutable when `immutable` is set"
+    if not obj.get("immutable"):
+        found.append(Cause("FieldValueForbidden", detail, "immutable"))
+    for key in ("data", "binaryData"):
+        if (obj.get(key) or {}) != (old.get(key) or {}):
+            found.append(Cause("FieldValueForbidden", detail, key))
+
+
+def _check_pod_update(obj: Json, old: Json, found: list[Cause]) -> None:
+    """Of a pod's spec only the images, deadlines and added tolerations may change."""
+
+    def fixed(pod: Json) -> Json:
+        spec = {key: value for key, value in pod.get("spec", {}).items() if key not in _POD_MUTABLE}
+        for key in ("containers", "initContainers"):
+            if key in spec:
+                spec[key] = [{k: v for k, v in c.items() if k not in ("image", "resources")} for c in spec[key]]
+        return spec
+
+    new_spec, old_spec = fixed(obj), fixed(old)
+    if not old_spec.get("nodeName"):
+        new_spec.pop("nodeName", None)
+        old_spec.pop("nodeName", None)
+    if new_spec != old_spec:
+        message = (
+            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+        )
+        found.append(Cause("FieldValueForbidden", message, "spec"))
+
+
+_POD_MUTABLE = frozenset(
+    {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "ephemeralContainers"}
+)
+
+
+# Pods and what makes them
+
+
+def _check_port_number(value: Any, field: str, found: list[Cause]) -> None:
+    if not 1 <= value <= 65535:
+        found.append(invalid(field, value, "must be between 1 and 65535, inclusive"))
+
+
+def _check_port_name(name: str, field: str, found: list[Cause]) -> None:
+    if len(name) > 15:
+        found.append(invalid(field, name, "must be no more than 15 bytes"))
+    elif _PORT_NAME.fullmatch(name) is None or name.startswith("-") or name.endswith("-") or "--" in name:
+        found.append(
+            invalid(field, name, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+        )
+    elif not re.search("[a-z]", name):
+        found.append(invalid(field, name, "must contain at least one letter (a-z)"))
+
+
+def _check_containers(spec: Json, path: str, found: list[Cause]) -> None:
+    volumes: set[str] = set()
+    for index, volume in enumerate(spec.get("volumes") or []):
+        name = volume.get("name", "")
+        field = f"{path}.volumes[{index}].name"
+        if not name:
+            found.append(required(field))
+        else:
+            found += [invalid(field, name, text) for text in label(name)]
+            if name in volumes:
+                found.append(duplicate(field, name))
+        volumes.add(name)
+    names: set[str] = set()
+    if not spec.get("containers"):
+        found.append(required(f"{path}.containers"))
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(key) or []):
+            field = f"{path}.{key}[{index}]"
+            name = container.get("name", "")
+            if not name:
+                found.append(required(f"{field}.name"))
+            else:
+                found += [invalid(f"{field}.name", name, text) for text in label(name)]
+                if name in names:
+                    found.append(duplicate(f"{field}.name", name))
+            names.add(name)
+            if not container.get("image"):
+                found.append(required(f"{field}.image"))
+            elif container["image"].strip() != container["image"]:
+                found.append(
+                    invalid(f"{field}.image", container["image"], "must not have leading or trailing whitespace")
+                )
+            _check_container(container, field, volumes, found)
+
+
+def _check_container(container: Json, field: str, volumes: set[str], found: list[Cause]) -> None:
+    names: set[str] = set()
+    for index, port in enumerate(container.get("ports") or []):
+        inner = f"{field}.ports[{index}]"
+        if not port.get("containerPort"):
+            found.append(required(f"{inner}.containerPort"))
+        else:
+            _check_port_number(port["containerPort"], f"{inner}.containerPort", found)
+        if port.get("name"):
+            _check_port_name(port["name"], f"{inner}.name", found)
+            if port["name"] in names:
+                found.append(duplicate(f"{inner}.name", port["name"]))
+            names.add(port["name"])
+    for index, variable in enumerate(container.get("env") or []):
+        inner = f"{field}.env[{index}]"
+        name = variable.get("name", "")
+        if not name:
+            found.append(required(f"{inner}.name"))
+        elif "=" in name or not name.isprintable() or not name.isascii():
+            found.append(invalid(f"{inner}.name", name, _ENV_TEXT))
+        if variable.get("value") and variable.get("valueFrom"):
+            found.append(
+                invalid(f"{inner}.valueFrom", "", "may not be specified when `value` is not empty")
+            )
+    for index, mount in enumerate(container.get("volumeMounts") or []):
+        inner = f"{field}.volumeMounts[{index}]"
+        if not mount.get("name"):
+            found.append(required(f"{inner}.name"))
+        elif mount["name"] not in volumes:
+            found.append(Cause("FieldValueNotFound", f'Not found: "{mount["name"]}"', f"{inner}.name"))
+        if not mount.get("mountPath"):
+            found.append(required(f"{inner}.mountPath"))
+    for key in ("livenessProbe", "readinessProbe", "startupProbe"):
+        probe = container.get(key)
+        if probe is not None:
+            _check_probe(probe, f"{field}.{key}", found)
+
+
+def _check_probe(probe: Json, field: str, found: list[Cause]) -> None:
+    actions = [key for key in ("exec", "httpGet", "tcpSocket", "grpc") if key in probe]
+    if not actions:
+        found.append(required(field, "must specify a handler type"))
+    elif len(actions) > 1:
+        found.append(
+            Cause("FieldValueForbidden", "Forbidden: may not specify more than 1 handler type", f"{field}.{actions[1]}")
+        )
+    port = probe.get("httpGet", probe.get("tcpSocket", {})).get("port") if actions else None
+    if actions and actions[0] in ("httpGet", "tcpSocket"):
+        if port is None or port == "":
+            found.append(required(f"{field}.{actions[0]}.port"))
+        elif isinstance(port, int):
+            _check_port_number(port, f"{field}.{actions[0]}.port", found)
+    for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
+        if probe.get(key, 0) < 0:
+            found.append(invalid(f"{field}.{key}", probe[key], "must be greater than or equal to 0"))
+
+
+def _check_pod(obj: Json, found: list[Cause]) -> None:
+    _check_containers(obj.get("spec", {}), "spec", found)
+
+
+def _check_selector(selector: Json, field: str, found: list[Cause]) -> None:
+    found += check_labels(selector.get("matchLabels"), f"{field}.matchLabels")
+    for index, expression in enumerate(selector.get("matchExpressions") or []):
+        inner = f"{field}.matchExpressions[{index}]"
+        operator, values = expression.get("operator", ""), expression.get("values") or []
+        if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            found.append(invalid(f"{inner}.operator", operator, "not a valid selector operator"))
+        elif operator in ("In", "NotIn") and not values:
+            found.append(required(f"{inner}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+        elif operator in ("Exists", "DoesNotExist") and values:
+            message = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            found.append(Cause("FieldValueForbidden", message, f"{inner}.values"))
+        found += [invalid(f"{inner}.key", expression.get("key", ""), t) for t in qualified_name(expression.get("key", ""))]
+
+
+def _check_workload(obj: Json, found: list[Cause]) -> None:
+    spec = obj.get("spec", {})
+    selector, template = spec.get("selector"), spec.get("template", {})
+    if not selector:
+        found.append(required("spec.selector"))
+    else:
+        _check_selector(selector, "spec.selector", found)
+    metadata = template.get("metadata", {})
+    if selector and not match_labels(selector)({"metadata": metadata}):
+        labels = metadata.get("labels") or {}
+        found.append(
+            invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+        )
+    found += check_labels(metadata.get("labels"), "spec.template.metadata.labels")
+    if spec.get("replicas", 0) < 0:
+        found.append(invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
+    _check_containers(template.get("spec", {}), "spec.template.spec", found)
+    policy = template.get("spec", {}).get("restartPolicy", "Always")
+    if policy != "Always":
+        found.append(not_supported("spec.template.spec.restartPolicy", policy, ["Always"]))
+
+
+def _check_deployment(obj: Json, found: list[Cause]) -> None:
+    _check_workload(obj, found)
+    strategy = obj.get("spec", {}).get("strategy", {})
+    rolling = strategy.get("rollingUpdate")
+    if strategy.get("type") == "Recreate" and rolling is not None:
+        message = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        found.append(Cause("FieldValueForbidden", message, "spec.strategy.rollingUpdate"))
+    elif rolling is not None:
+        field = "spec.strategy.rollingUpdate"
+        for key in ("maxUnavailable", "maxSurge"):
+            value = rolling.get(key, 0)
+            if isinstance(value, int) and value < 0:
+                found.append(invalid(f"{field}.{key}", value, "must be greater than or equal to 0"))
+            elif isinstance(value, str) and re.fullmatch(r"[0-9]+%", value) is None:
+                text = (
+                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+                    "regex used for validation is '[0-9]+%')"
+                )
+                found.append(invalid(f"{field}.{key}", value, text))
+        if all(rolling.get(key) in (0, "0%") for key in ("maxUnavailable", "maxSurge")):
+            found.append(invalid(f"{field}.maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0"))
+
+
+def _check_job(obj: Json, found: list[Cause]) -> None:
+    spec = obj.get("spec", {}).get("template", {}).get("spec", {})
+    _check_containers(spec, "spec.template.spec", found)
+    if spec.get("restartPolicy") not in ("OnFailure", "Never"):
+        found.append(required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'))
+
+
+# Services and endpoints
+
+
+def _check_service(obj: Json, found: list[Cause]) -> None:
+    spec = obj.get("spec", {})
+    type_ = spec.get("type", "ClusterIP")
+    ports: list[Json] = spec.get("ports") or []
+    headless = spec.get("clusterIP") == "None"
+    if not ports and not headless and type_ != "ExternalName":
+        found.append(required("spec.ports"))
+    if type_ == "ExternalName":
+        name = spec.get("externalName", "")
+        if not name:
+            found.append(required("spec.externalName"))
+        else:
+            found += [invalid("spec.externalName", name, text) for text in subdomain(name.rstrip("."))]
+    if headless and type_ in ("NodePort", "LoadBalancer"):
+        found.append(
+            invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {type_} services")
+        )
+    for index, address in enumerate(spec.get("clusterIPs") or []):
+        if address != "None" and not _is_address(address):
+            text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            found.append(invalid(f"spec.clusterIPs[{index}]", address, text))
+    names: set[str] = set()
+    seen: set[tuple[Any, Any]] = set()
+    node_ports: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        _check_service_port(port, f"spec.ports[{index}]", len(ports) > 1, names, found)
+        key = (port.get("protocol"), port.get("port"))
+        if key in seen:
+            found.append(duplicate(f"spec.ports[{index}]", {"protocol": key[0], "port": key[1]}))
+        seen.add(key)
+        node_port = (port.get("protocol"), port.get("nodePort"))
+        if port.get("nodePort"):
+            if type_ not in ("NodePort", "LoadBalancer"):
+                message = "Forbidden: may not be used when `type` is '" + type_ + "'"
+                found.append(Cause("FieldValueForbidden", message, f"spec.ports[{index}].nodePort"))
+            elif node_port in node_ports:
+                found.append(duplicate(f"spec.ports[{index}].nodePort", port["nodePort"]))
+            elif not 30000 <= port["nodePort"] <= 32767:
+                text = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+                found.append(invalid(f"spec.ports[{index}].nodePort", port["nodePort"], text))
+            node_ports.add(node_port)
+    found += check_labels(spec.get("selector"), "spec.selector")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_service_port(port: Json, field: str, named: bool, names: set[str], found: list[Cause]) -> None:
+    name = port.get("name", "")
+    if named and not name:
+        found.append(required(f"{field}.name"))
+    elif name:
+        found += [invalid(f"{field}.name", name, text) for text in label(name)]
+        if name in names:
+            found.append(duplicate(f"{field}.name", name))
+        names.add(name)
+    _check_port_number(port.get("port", 0), f"{field}.port", found)
+    target = port.get("targetPort")
+    if isinstance(target, int):
+        _check_port_number(target, f"{field}.targetPort", found)
+    elif target:
+        _check_port_name(target, f"{field}.targetPort", found)
+
+
+def _check_endpoint_slice(obj: Json, found: list[Cause]) -> None:
+    type_ = obj.get("addressType")
+    if not type_:
+        found.append(required("addressType"))
+    for index, endpoint in enumerate(obj.get("endpoints") or []):
+        field = f"endpoints[{index}].addresses"
+        addresses = endpoint.get("addresses") or []
+        if not addresses:
+            found.append(required(field, "must contain at least 1 address"))
+        for inner, address in enumerate(addresses):
+            if type_ in ("IPv4", "IPv6") and not _is_address(address):
+                text = f"must be a valid {type_} address"
+                found.append(invalid(f"{field}[{inner}]", address, text))
+    names: set[str] = set()
+    for index, port in enumerate(obj.get("ports") or []):
+        name = port.get("name", "")
+        if name:
+            found += [invalid(f"ports[{index}].name", name, text) for text in label(name)]
+        if name in names:
+            found.append(duplicate(f"ports[{index}].name", name))
+        names.add(name)
+
+
+# Configuration
+
+
+def _check_config_map(obj: Json, found: list[Cause]) -> None:
+    size = 0
+    for key in ("data", "binaryData"):
+        for name, value in (obj.get(key) or {}).items():
+            _check_key(name, key, found)
+            size += len(value)
+    if size > _SIZE_LIMIT:
+        found.append(Cause("FieldValueTooLong", f"Too long: may not be more than {_SIZE_LIMIT} bytes", ""))
+    both = (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys()
+    for name in sorted(both):
+        found.append(invalid(f"data[{name}]", name, "duplicate of key present in binaryData"))
+
+
+def _check_key(name: str, key: str, found: list[Cause]) -> None:
+    field = f"{key}[{name}]"
+    if len(name) > 253:
+        found.append(invalid(field, name, "must be no more than 253 bytes"))
+    if _SECRET_KEY.fullmatch(name) is None:
+        found.append(invalid(field, name, _SECRET_KEY_TEXT))
+    elif name in (".", ".."):
+        found.append(invalid(field, name, f"must not be '{name}'"))
+
+
+_SECRET_NEEDS: dict[str, tuple[str, ...]] = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+
+
+def _check_secret(obj: Json, found: list[Cause]) -> None:
+    data: dict[str, str] = obj.get("data") or {}
+    for name in data:
+        _check_key(name, "data", found)
+    for name in _SECRET_NEEDS.get(obj.get("type", ""), ()):
+        if name not in data:
+            found.append(required(f"data[{name}]"))
+    if sum(len(base64.b64decode(value)) for value in data.values()) > _SIZE_LIMIT:
+        found.append(Cause("FieldValueTooLong", f"Too long: may not be more than {_SIZE_LIMIT} bytes", "data"))
+
+
+def _check_ingress(obj: Json, found: list[Cause]) -> None:
+    spec = obj.get("spec", {})
+    if not spec.get("rules") and "defaultBackend" not in spec:
+        found.append(invalid("spec", [], "either `defaultBackend` or `rules` must be specified"))
+    if "defaultBackend" in spec:
+        _check_ingress_backend(spec["defaultBackend"], "spec.defaultBackend", found)
+    for index, rule in enumerate(spec.get("rules") or []):
+        http = rule.get("http")
+        if http is None:
+            continue
+        field = f"spec.rules[{index}].http.paths"
+        if not http.get("paths"):
+            found.append(required(field))
+        for inner, path in enumerate(http.get("paths") or []):
+            type_, text = path.get("pathType"), path.get("path", "")
+            if not type_:
+                found.append(required(f"{field}[{inner}].pathType", "pathType must be specified"))
+            elif type_ in ("Exact", "Prefix") and not text.startswith("/"):
+                found.append(invalid(f"{field}[{inner}].path", text, "must be an absolute path"))
+            _check_ingress_backend(path.get("backend", {}), f"{field}[{inner}].backend", found)
+
+
+def _check_ingress_backend(backend: Json, field: str, found: list[Cause]) -> None:
+    service = backend.get("service")
+    if service is None:
+        if "resource" not in backend:
+            found.append(required(field, "cannot set both resource and service backends"))
+        return
+    if not service.get("name"):
+        found.append(required(f"{field}.service.name"))
+    else:
+        found += [invalid(f"{field}.service.name", service["name"], text) for text in label_1035(service["name"])]
+    port = service.get("port") or {}
+    if not port.get("name") and not port.get("number"):
+        found.append(required(f"{field}.service", "port name or number is required"))
+    elif port.get("number"):
+        _check_port_number(port["number"], f"{field}.service.port.number", found)
+
+
+def _check_lease(obj: Json, found: list[Cause]) -> None:
+    seconds = obj.get("spec", {}).get("leaseDurationSeconds")
+    if seconds is not None and seconds <= 0:
+        found.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    transitions = obj.get("spec", {}).get("leaseTransitions")
+    if transitions is not None and transitions < 0:
+        found.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+
+
+def _check_role_binding(obj: Json, found: list[Cause]) -> None:
+    reference = obj.get("roleRef") or {}
+    if reference.get("kind") not in ("Role", "ClusterRole"):
+        found.append(not_supported("roleRef.kind", reference.get("kind", ""), ["ClusterRole", "Role"]))
+    if not reference.get("name"):
+        found.append(required("roleRef.name"))
+    for index, subject in enumerate(obj.get("subjects") or []):
+        if not subject.get("name"):
+            found.append(required(f"subjects[{index}].name"))
+
+
+def _check_autoscaler(obj: Json, found: list[Cause]) -> None:
+    spec = obj.get("spec", {})
+    if spec.get("maxReplicas", 0) < 1:
+        found.append(invalid("spec.maxReplicas", spec.get("maxReplicas", 0), "must be greater than 0"))
+    elif spec["maxReplicas"] < spec.get("minReplicas", 1):
+        text = "must be greater than or equal to `minReplicas`"
+        found.append(invalid("spec.maxReplicas", spec["maxReplicas"], text))
+    if not spec.get("scaleTargetRef", {}).get("name"):
+        found.append(required("spec.scaleTargetRef.name"))
+
+
+def _check_node(obj: Json, found: list[Cause]) -> None:
+    for index, taint in enumerate(obj.get("spec", {}).get("taints") or []):
+        field = f"spec.taints[{index}]"
+        found += [invalid(f"{field}.key", taint.get("key", ""), text) for text in qualified_name(taint.get("key", ""))]
+        found += [invalid(f"{field}.value", taint["value"], t) for t in label_value(taint.get("value", ""))]
+
+
+_CHECKS: dict[str, Callable[[Json, list[Cause]], None]] = {
+    "pods": _check_pod,
+    "services": _check_service,
+    "secrets": _check_secret,
+    "configmaps": _check_config_map,
+    "nodes": _check_node,
+    "replicationcontrollers": lambda obj, found: _check_containers(
+        obj.get("spec", {}).get("template", {}).get("spec", {}), "spec.template.spec", found
+    ),
+    "deployments.apps": _check_deployment,
+    "replicasets.apps": _check_workload,
+    "statefulsets.apps": _check_workload,
+    "daemonsets.apps": _check_workload,
+    "jobs.batch": _check_job,
+    "endpointslices.discovery.k8s.io": _check_endpoint_slice,
+    "ingresses.networking.k8s.io": _check_ingress,
+    "leases.coordination.k8s.io": _check_lease,
+    "rolebindings.rbac.authorization.k8s.io": _check_role_binding,
+    "clusterrolebindings.rbac.authorization.k8s.io": _check_role_binding,
+    "horizontalpodautoscalers.autoscaling": _check_autoscaler,
+}

@@ -1,0 +1,193 @@
+"""Applies manifests to the embedded API, and keeps it in step with the files while they are edited."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+from watchfiles import awatch
+
+from gatewright.cluster import ApiError, Client, ClusterError, NotFound
+from gatewright.local.manifests import Manifest, Manifests, Problem, load
+from gatewright.model.kinds import Kind, find
+from gatewright.model.meta import Key
+
+FIELD_MANAGER = "gatewright-up"
+
+ObjectId: TypeAlias = tuple[str, str, Key]
+"""API group, kind and key."""
+
+# What others need comes first; everything else is applied together.
+_ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "GatewayClass": 2}
+_LAST = 3
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_CONCURRENCY = 16
+_UNKNOWN_FIELD = re.compile(r'(?:unknown|duplicate) field "([^"]+)"|(?:^|\s)\.([\w.\[\]"=]+): field not declared')
+
+
+class _Resource(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    namespaced: bool
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    resources: tuple[_Resource, ...] = ()
+
+
+class Applier:
+    """Applies manifests by server-side apply, strictly: an unknown field is a problem.
+
+    Remembers what it applied, so that `update` deletes the objects that the files no longer hold.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._applied: dict[ObjectId, tuple[Manifest, Kind]] = {}
+
+    async def update(self, manifests: Manifests) -> tuple[list[Problem], list[str]]:
+        """Bring the API from the last manifests to these. Returns the problems and what was done, a line each.
+
+        An object is deleted only when its file was read without a problem, so that a typing error deletes nothing.
+        """
+        problems: list[Problem] = []
+        done: list[str] = []
+        for phase in sorted({_phase(manifest) for manifest in manifests.objects}):
+            slots = asyncio.Semaphore(_CONCURRENCY)
+            members = [manifest for manifest in manifests.objects if _phase(manifest) == phase]
+            await asyncio.gather(*(self._apply(manifest, slots, problems, done) for manifest in members))
+        broken = {problem.where.partition(":")[0] for problem in manifests.problems}
+        present = {_identity(manifest) for manifest in manifests.objects}
+        gone = [
+            (identity, manifest, kind)
+            for identity, (manifest, kind) in self._applied.items()
+            if identity not in present and manifest.file not in broken
+        ]
+        for identity, manifest, kind in reversed(gone):
+            try:
+                await self._client.delete(kind, _key(manifest, kind))
+            except NotFound:
+                pass
+            except ClusterError as error:
+                problems.append(Problem(manifest.where(), manifest.subject, f"could not be deleted: {error}"))
+                continue
+            del self._applied[identity]
+            done.append(f"{manifest.subject} deleted")
+        return problems, done
+
+    async def _apply(
+        self, manifest: Manifest, slots: asyncio.Semaphore, problems: list[Problem], done: list[str]
+    ) -> None:
+        identity = _identity(manifest)
+        before = self._applied.get(identity)
+        if before and before[0].content == manifest.content:
+            self._applied[identity] = (manifest, before[1])  # its lines may have moved
+            return
+        async with slots:
+            try:
+                kind = await self._kind(manifest)
+                if kind is None:
+                    message = f"kind: {manifest.api_version} has no kind {manifest.kind}; check apiVersion and kind"
+                    problems.append(Problem(manifest.where("kind"), manifest.subject, message))
+                    return
+                key = _key(manifest, kind)
+                await self._client.apply(_content(manifest, key), field_manager=FIELD_MANAGER, kind=kind, strict=True)
+            except ApiError as error:
+                problems.extend(_problems(manifest, error))
+            except ClusterError as error:
+                problems.append(Problem(manifest.where(), manifest.subject, str(error)))
+            else:
+                self._applied[identity] = (manifest, kind)
+                done.append(f"{manifest.subject} {'configured' if before else 'created'}")
+
+    async def _kind(self, manifest: Manifest) -> Kind | None:
+        """The kind, from our own table or, for one that a CustomResourceDefinition adds, from the API."""
+        known = find(manifest.api_version, manifest.kind)
+        if known:
+            return known
+        group, _, version = manifest.api_version.rpartition("/")
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        try:
+            found = msgspec.json.decode(await self._client.request("GET", path), type=_Resources)
+        except NotFound:
+            return None
+        for resource in found.resources:
+            if resource.kind == manifest.kind and "/" not in resource.name:
+                return Kind(
+                    group=group,
+                    version=version,
+                    kind=manifest.kind,
+                    plural=resource.name,
+                    singular=manifest.kind.lower(),
+                    namespaced=resource.namespaced,
+                )
+        return None
+
+
+async def changes(paths: Iterable[str | Path], manifests: Manifests) -> AsyncIterator[Manifests]:
+    """The manifests at `paths`, read anew after each burst of edits to what they came from."""
+    paths = list(paths)
+    watched = {file for file in manifests.files if file.exists()}
+    # A folder covers what is in it. A single file is watched through its folder, since editors replace files.
+    folders = {file if file.is_dir() else file.parent for file in watched}
+    if not folders:
+        return
+    names = {file.resolve() for file in watched}
+
+    def concerns(_: object, changed: str) -> bool:
+        path = Path(changed).resolve()
+        return path in names or any(name.is_dir() and name in path.parents for name in names)
+
+    async for _ in awatch(*folders, watch_filter=concerns, debounce=100, step=20):
+        yield await asyncio.to_thread(load, paths)
+
+
+def _content(manifest: Manifest, key: Key) -> dict[str, Any]:
+    """What to apply: with its namespace, and with kubectl's record of it, so that `kubectl apply` can take over."""
+    metadata = {name: value for name, value in manifest.content["metadata"].items() if name != "namespace"}
+    if key.namespace:
+        metadata["namespace"] = key.namespace
+    annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != _LAST_APPLIED}
+    content = {**manifest.content, "metadata": {**metadata, "annotations": annotations}}
+    record = msgspec.json.encode(content, order="sorted").decode() + "\n"
+    return {**content, "metadata": {**metadata, "annotations": {**annotations, _LAST_APPLIED: record}}}
+
+
+def _phase(manifest: Manifest) -> int:
+    return _ORDER.get(manifest.kind, _LAST)
+
+
+def _identity(manifest: Manifest) -> ObjectId:
+    return manifest.api_version.rpartition("/")[0], manifest.kind, manifest.key
+
+
+def _key(manifest: Manifest, kind: Kind) -> Key:
+    return Key((manifest.key.namespace or "default") if kind.namespaced else "", manifest.key.name)
+
+
+def _problems(manifest: Manifest, error: ApiError) -> list[Problem]:
+    """One problem for each cause that the API names, at the line of its field."""
+    if error.causes:
+        return [
+            Problem(
+                manifest.where(cause.field),
+                manifest.subject,
+                cause.message if cause.field in cause.message else f"{cause.field}: {cause.message}",
+            )
+            for cause in error.causes
+        ]
+    fields = [first or second for first, second in _UNKNOWN_FIELD.findall(error.message)]
+    if fields:
+        return [
+            Problem(
+                manifest.where(field),
+                manifest.subject,
+                f"{field}: unknown field; expected one that {manifest.api_version} {manifest.kind} has",
+            )
+            for field in fields
+        ]
+    return [Problem(manifest.where(), manifest.subject, error.message)]

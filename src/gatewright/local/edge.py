@@ -1,0 +1,228 @@
+"""The whole edge on one machine: API, workloads, gateway controller and Envoy, put together and taken down as one.
+
+Its parts know each other only through the embedded Kubernetes API, as they would in a cluster; what they share here is
+the process and the topology that the gateway controller derives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gatewright.cluster import Client, Reflector
+from gatewright.controller import StatusWriter, gateway_controller
+from gatewright.envoy.edge import EnvoyEdge
+from gatewright.flow import Change, Flow, Source
+from gatewright.local.addresses import Block
+from gatewright.local.apiserver import ApiServer, Store
+from gatewright.local.apply import Applier
+from gatewright.local.certificates import Authority
+from gatewright.local.infrastructure import CLASSES, Infrastructure
+from gatewright.local.news import News, Newsroom
+from gatewright.local.secrets import GENERATED, GeneratedSecrets
+from gatewright.local.state import EdgeState, Trial, edge_state, trials
+from gatewright.local.workloads import Backend, PodAddresses, Workloads
+from gatewright.model.apps import Deployment
+from gatewright.model.meta import Key
+from gatewright.resolve import Inputs, Resolution, resolve
+
+_FIELD_MANAGER = "gatewright-edge"
+_IN_PROGRESS = ("Pending", "AddressNotAssigned")
+
+
+class EdgeError(Exception):
+    """The edge can't start; the text says why and what to do."""
+
+
+class LocalEdge:
+    """A running edge (`async with`). What is heard of it goes to `publish`, one piece of news a call."""
+
+    def __init__(
+        self,
+        publish: Callable[[News], None],
+        *,
+        data_dir: Path | None = None,
+        backends: Iterable[Backend] = (),
+    ) -> None:
+        self._publish = publish
+        self._data_dir = data_dir
+        self._backends = tuple(backends)
+        self._stack = AsyncExitStack()
+        self._stirred = asyncio.Event()
+        self.directory = Path()
+        self.flow = Flow()
+        self.inputs = Inputs(self.flow)
+        self.resolution: Resolution = resolve(self.inputs, frozenset(CLASSES.values()))
+        self.newsroom = Newsroom(self.inputs, self.resolution, publish)
+        self._deployments: Source[Key, Deployment] = self.flow.source("deployments")
+
+    async def __aenter__(self) -> LocalEdge:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.newsroom.hold = True
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        # In the order of dependence; the stack takes it down in the opposite one.
+        self.directory = Path(tempfile.mkdtemp(prefix="gatewright-"))  # mode 0700
+        stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        block = stack.enter_context(contextlib.closing(Block()))
+        store, authority = self._open_data(stack)
+        self.kubeconfig = self.directory / "kubeconfig"
+        self.ca = self.directory / "ca.crt"
+        self._authority = authority
+
+        server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
+        server.write_kubeconfig(self.kubeconfig)
+        self.client = await stack.enter_async_context(Client.connect(self.kubeconfig))
+        self.applier = Applier(self.client)
+        for name, controller in CLASSES.items():
+            await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
+
+        workloads = Workloads(self.client, addresses=PodAddresses(str(block.pods)), backends=self._backends)
+        self._workloads = await stack.enter_async_context(workloads)
+        server.logs.register(workloads.logs)
+
+        infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block)
+        self._infrastructure = await stack.enter_async_context(infrastructure)
+        self._bindings = infrastructure.bindings
+        self._secrets = await stack.enter_async_context(
+            GeneratedSecrets(
+                self.client,
+                self.inputs,
+                self.resolution,
+                self._bindings,
+                authority,
+                lambda text: self._publish(News("info", "certificates", text)),
+            )
+        )
+        envoy = EnvoyEdge(
+            self.flow,
+            self.resolution.topology,
+            self._bindings,
+            self.inputs.rejections,
+            self.inputs.ports,
+            concurrency=min(2, os.cpu_count() or 1),
+            on_exit=self._envoy_died,
+        )
+        self._envoy = await stack.enter_async_context(envoy)
+        self._watch_progress()
+        reflector = await stack.enter_async_context(Reflector(self.client, Deployment, self._deployments))
+        await reflector.synced()
+        self._statuses: StatusWriter = await stack.enter_async_context(
+            gateway_controller(self.client, self.inputs, self.resolution, CLASSES.values())
+        )
+
+    def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
+        folder = self._data_dir
+        if folder is None:
+            return Store.memory(), Authority.create()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = stack.enter_context((folder / "lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EdgeError(f"--data-dir {folder}: another gatewright uses it; stop that one or name another") from None
+        except OSError as error:
+            raise EdgeError(f"--data-dir {folder}: {error.strerror}") from error
+        try:
+            return Store.sqlite(folder / "cluster.db"), Authority.load_or_create(folder)
+        except ValueError as error:
+            raise EdgeError(f"--data-dir {folder}: {error}") from error
+
+    def _envoy_died(self, code: int, pause: float) -> None:
+        text = f"exited with {code}; it is started again with its configuration in {pause:.1f} s"
+        self._publish(News("bad", "Envoy", text))
+
+    # --- readiness ---------------------------------------------------------------------------------------------------
+
+    def _watch_progress(self) -> None:
+        def stir(_: list[Change[Any, Any]]) -> None:
+            self._stirred.set()
+
+        for collection in (self.resolution.gateway_statuses, self._deployments, self.resolution.topology.endpoints):
+            collection.subscribe(stir)
+
+    def pending(self) -> list[str]:
+        """What is still on its way to where it will stay, in words."""
+        waiting = [
+            f"{subject}: {condition.message}"
+            for key, status in self.resolution.gateway_statuses.items()
+            for subject, conditions in (
+                (f"Gateway {key}", status.conditions),
+                *((f"Gateway {key} listener {listener.name}", listener.conditions) for listener in status.listeners),
+            )
+            for condition in conditions
+            if condition.type == "Programmed" and condition.reason in _IN_PROGRESS
+        ]
+        for key, deployment in self._deployments.items():
+            status, wanted = deployment.status, deployment.spec.replicas
+            if status.observed_generation < deployment.metadata.generation or status.available_replicas < wanted:
+                waiting.append(f"Deployment {key}: {status.available_replicas} of {wanted} pods available")
+        return sorted(waiting)
+
+    async def ready(self, seconds: float) -> list[str]:
+        """Wait until nothing is pending and Envoy serves all of it. Returns what was still pending after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    self._stirred.clear()
+                    await self._infrastructure.idle()
+                    await self._secrets.idle()
+                    await self._envoy.settled()
+                    await self._statuses.idle()
+                    if not self.pending() and not self._stirred.is_set():
+                        return []
+                    await self._stirred.wait()
+        except TimeoutError:
+            return self.pending() or ["the proxy has not taken the whole configuration"]
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    def state(self) -> EdgeState:
+        """The edge as it is now."""
+        return edge_state(self.inputs, self.resolution, self._bindings, self.kubeconfig, self.ca)
+
+    def trials(self) -> list[Trial]:
+        """Requests to try."""
+        return trials(self.state(), self.resolution)
+
+    def write_ca(self) -> None:
+        """Write the CA bundle: the local authority, and what the users' own certificates are to be checked with.
+
+        That is the `ca.crt` of their Secret where there is one, else the last certificate of the chain.
+        """
+        bundle = [self._authority.pem]
+        for key in self.resolution.topology.certificates:
+            secret = self.inputs.secrets.get(key)
+            if secret and secret.metadata.annotations.get(GENERATED) != "true":
+                own = secret.data.get("ca.crt") or secret.data["tls.crt"]
+                with contextlib.suppress(ValueError):
+                    bundle.append(x509.load_pem_x509_certificates(own)[-1].public_bytes(Encoding.PEM))
+        temporary = self.ca.with_suffix(".new")
+        temporary.write_bytes(b"".join(dict.fromkeys(bundle)))
+        temporary.replace(self.ca)
+
+
+def _gateway_class(name: str, controller: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": name},
+        "spec": {"controllerName": controller},
+    }

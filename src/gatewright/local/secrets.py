@@ -1,0 +1,136 @@
+"""Certificates for listeners whose Secret is missing: a local edge makes them, and makes them anew for new names."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from gatewright.cluster import Client, Reconciler
+from gatewright.envoy.listeners import Binding
+from gatewright.flow import Change, Collection, Context
+from gatewright.local.certificates import Authority, ServerCertificate, names_of
+from gatewright.model.gateway import Gateway
+from gatewright.model.meta import Key
+from gatewright.resolve import Inputs, Resolution
+from gatewright.resolve.certificates import secret_key
+from gatewright.resolve.gateways import ResolvedGateway
+from gatewright.resolve.grants import permitted
+from gatewright.topology import ListenerKey
+
+GENERATED = "gatewright.dev/generated"
+"""Annotation of the Secrets that `up` makes; without it a Secret is the user's and stays as it is."""
+
+_FIELD_MANAGER = "gatewright-certificates"
+
+
+class WantedSecret(Struct, frozen=True):
+    """A Secret that is missing, or ours and lacking a name; `names` are what it has to be for."""
+
+    key: Key
+    names: tuple[str, ...]
+    missing: bool
+
+
+class GeneratedSecrets:
+    """Makes the Secrets that the listeners of our Gateways name and nobody has made, while it runs (`async with`)."""
+
+    def __init__(
+        self,
+        client: Client,
+        inputs: Inputs,
+        resolution: Resolution,
+        bindings: Collection[Key, Binding],
+        authority: Authority,
+        announce: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._authority = authority
+        self._announce = announce
+        self._wanted = _wanted(inputs, resolution, bindings)
+        self._reconciler: Reconciler[Key] = Reconciler("secret", self._make)
+        self._wanted.subscribe(self._changed)
+
+    async def __aenter__(self) -> GeneratedSecrets:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._reconciler.__aexit__()
+
+    async def idle(self) -> None:
+        """Return when no Secret is missing."""
+        await self._reconciler.idle()
+
+    def _changed(self, changes: Iterable[Change[Key, WantedSecret]]) -> None:
+        for key, _, wanted in changes:
+            if wanted:
+                self._reconciler.enqueue(key)
+
+    async def _make(self, key: Key) -> None:
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            return
+        certificate = self._authority.issue(wanted.names)
+        secret = tls_secret(key, certificate, self._authority.pem)
+        secret["metadata"]["annotations"] = {GENERATED: "true"}
+        await self._client.apply(secret, field_manager=_FIELD_MANAGER)
+        names = ", ".join(wanted.names)
+        did = "was missing: made one for" if wanted.missing else "made anew for"
+        self._announce(f"Secret {key} {did} {names}")
+
+
+def tls_secret(key: Key, certificate: ServerCertificate, authority: bytes) -> dict[str, Any]:
+    """A Secret of type kubernetes.io/tls, with the authority's certificate beside the key pair."""
+    data = {"tls.crt": certificate.chain, "tls.key": certificate.private_key, "ca.crt": authority}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": key.name, "namespace": key.namespace},
+        "type": "kubernetes.io/tls",
+        "data": {name: base64.b64encode(content).decode() for name, content in data.items()},
+    }
+
+
+def _wanted(
+    inputs: Inputs, resolution: Resolution, bindings: Collection[Key, Binding]
+) -> Collection[Key, WantedSecret]:
+    flow = inputs.flow
+    hosts_of = resolution.topology.hosts.index(lambda host, _: [host.listener])
+
+    def names(ctx: Context, key: Key, resolved: ResolvedGateway) -> dict[tuple[Key, Key], tuple[str, ...]] | None:
+        """By Secret and Gateway: the names that the Gateway's listeners need."""
+        gateway: Gateway | None = ctx.get(inputs.gateways, key)
+        binding = ctx.get(bindings, key)
+        if gateway is None or binding is None:
+            return None
+        found: dict[tuple[Key, Key], tuple[str, ...]] = {}
+        for listener in gateway.spec.listeners:
+            if listener.protocol != "HTTPS" or listener.tls is None:
+                continue
+            hosts = [host.hostname for host in ctx.lookup(hosts_of, ListenerKey(key, listener.name))]
+            own = [listener.hostname] if listener.hostname else []
+            for ref in listener.tls.certificate_refs:
+                secret = secret_key(key, ref)
+                if secret and permitted(ctx, inputs, "Gateway", key.namespace, "", "Secret", secret):
+                    wanted = (*found.get((secret, key), ()), *own, *(h for h in hosts if h != "*"), binding.host)
+                    found[secret, key] = tuple(dict.fromkeys((*wanted, "localhost")))
+        return found
+
+    needed = flow.derive_many("certificate names", resolution.gateways, names)
+    by_secret = needed.index(lambda key, _: [key[0]])
+
+    def wanted(ctx: Context, key: Key, _: Key) -> WantedSecret | None:
+        every = tuple(dict.fromkeys(name for group in ctx.lookup(by_secret, key) for name in group))
+        secret = ctx.get(inputs.secrets, key)
+        if secret is None:
+            return WantedSecret(key, every, missing=True)
+        if secret.metadata.annotations.get(GENERATED) != "true":
+            return None
+        has = names_of(secret.data.get("tls.crt", b""))
+        if has.issuperset(every):
+            return None
+        return WantedSecret(key, tuple(dict.fromkeys((*every, *sorted(has)))), missing=False)
+
+    return flow.derive("wanted secrets", flow.distinct("secrets in use", by_secret), wanted)

@@ -1,0 +1,43 @@
+"""Which behaviour an image has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gatewright.local.workloads.echo_basic import EchoBasic
+from gatewright.local.workloads.http_echo import HttpEcho
+from gatewright.local.workloads.program import Behaviour, Program
+from gatewright.local.workloads.stand_in import StandIn
+
+_KNOWN: dict[str, tuple[str, Callable[[Program], Behaviour]]] = {
+    "hashicorp/http-echo": ("http-echo", HttpEcho),
+    "gateway-api/echo-basic": ("echo-basic", EchoBasic),
+    "gateway-api/conformance/echo-basic": ("echo-basic", EchoBasic),
+    "ingress-controller-conformance/echoserver": ("echoserver", EchoBasic),
+}
+"""By the end of the repository's path: the name of the image's program, and what it does."""
+
+
+def repository(image: str) -> str:
+    """An image's repository, without tag and digest: `registry:5000/a/b:1.0@sha256:…` is `registry:5000/a/b`."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def is_known(image: str) -> bool:
+    """Whether the image's own behaviour is stood in for."""
+    return _find(image) is not None
+
+
+def behaviour(program: Program) -> Behaviour:
+    """What stands in for a program. A command that isn't the image's own is not known either."""
+    found = _find(program.image)
+    if found and (not program.command or program.command[0].rpartition("/")[2] == found[0]):
+        return found[1](program)
+    return StandIn(program)
+
+
+def _find(image: str) -> tuple[str, Callable[[Program], Behaviour]] | None:
+    name = f"/{repository(image)}"
+    return next((known for path, known in _KNOWN.items() if name.endswith(f"/{path}")), None)

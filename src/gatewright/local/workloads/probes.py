@@ -1,0 +1,80 @@
+"""A container's probes, performed for real against what stands in for it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+from gatewright.model import core
+
+LONGEST_INITIAL_DELAY = 0.5
+"""Seconds that `initialDelaySeconds` is cut to: a stand-in has nothing to load before it serves."""
+
+Resolve = Callable[[int | str], int | None]
+"""The port that really listens for a probe's port, a number or a name; None when there is none."""
+
+
+async def perform(probe: core.Probe, address: str, resolve: Resolve) -> str:
+    """Probe once. Returns why it failed, worded as a kubelet words it, or an empty string for success.
+
+    `exec` and `grpc` probes pass: there is no program to run and, for now, no gRPC server.
+    """
+    action = probe.http_get or probe.tcp_socket
+    if action is None:
+        return ""
+    port = resolve(action.port)
+    if port is None:
+        return f"dial tcp {address}:{action.port}: connect: connection refused"
+    host = action.host or address
+    try:
+        async with asyncio.timeout(probe.timeout_seconds):
+            if probe.http_get:
+                return await _http_get(probe.http_get, host, port)
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            return ""
+    except TimeoutError:
+        return f"probe of {host}:{port} took longer than {probe.timeout_seconds} s"
+    except (OSError, ValueError) as error:
+        return f"dial tcp {host}:{port}: {error}"
+
+
+async def _http_get(action: core.HttpGetAction, host: str, port: int) -> str:
+    context = None
+    if action.scheme.upper() == "HTTPS":
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # as a kubelet: it asks whether the pod answers, not who it is
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    try:
+        headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/1.33", "Accept": "*/*", "Connection": "close"}
+        headers.update((header.name, header.value) for header in action.http_headers)
+        path = action.path if action.path.startswith("/") else f"/{action.path}"
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        line = await reader.readline()
+        parts = line.split(None, 2)
+        if len(parts) < 2 or not parts[1].isdigit():
+            return f"http://{host}:{port}{path}: malformed answer"
+        status = int(parts[1])
+        return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
+    finally:
+        writer.close()
+
+
+async def watch(probe: core.Probe, once: Callable[[], Awaitable[str]], told: Callable[[bool, str], None]) -> None:
+    """Probe for ever, and tell each time the verdict turns: at `successThreshold` or `failureThreshold` in a row."""
+    await asyncio.sleep(min(probe.initial_delay_seconds, LONGEST_INITIAL_DELAY))
+    verdict: bool | None = None
+    passed = failed = 0
+    while True:
+        why = await once()
+        passed, failed = (0, failed + 1) if why else (passed + 1, 0)
+        if not why and verdict is not True and passed >= probe.success_threshold:
+            verdict = True
+            told(True, "")
+        elif why and verdict is not False and failed >= probe.failure_threshold:
+            verdict = False
+            told(False, why)
+        await asyncio.sleep(probe.period_seconds)

@@ -1,0 +1,139 @@
+"""Workload kinds with their pod templates whole.
+
+`gatewright.model` keeps the fields that controllers read. Whoever copies a template into new objects needs all of it,
+so that here a template is plain JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from gatewright.cluster import Client, Reflector
+from gatewright.flow import Source
+from gatewright.model import apps, core
+from gatewright.model.meta import Key, LabelSelector, Model, Object
+
+Template = dict[str, Any]
+"""A pod template as JSON: `metadata` and `spec`."""
+
+T = TypeVar("T", bound=Object)
+
+
+class DeploymentSpec(Model):
+    """A Deployment's desired state."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Template = msgspec.field(default_factory=dict)
+    replicas: int = 1
+    strategy: apps.DeploymentStrategy = apps.DeploymentStrategy()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+    progress_deadline_seconds: int = 600
+    paused: bool = False
+
+
+class Deployment(Object):
+    """A Deployment."""
+
+    api_version: str = "apps/v1"
+    kind: str = "Deployment"
+    spec: DeploymentSpec = DeploymentSpec()
+    status: apps.DeploymentStatus = apps.DeploymentStatus()
+
+
+class ReplicaSetSpec(Model):
+    """A ReplicaSet's desired state."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Template = msgspec.field(default_factory=dict)
+    replicas: int = 1
+    min_ready_seconds: int = 0
+
+
+class ReplicaSet(Object):
+    """A ReplicaSet."""
+
+    api_version: str = "apps/v1"
+    kind: str = "ReplicaSet"
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+    status: apps.ReplicaSetStatus = apps.ReplicaSetStatus()
+
+
+class StatefulSetSpec(Model):
+    """A StatefulSet's desired state."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Template = msgspec.field(default_factory=dict)
+    service_name: str = ""
+    replicas: int = 1
+    min_ready_seconds: int = 0
+    pod_management_policy: str = "OrderedReady"
+
+
+class StatefulSet(Object):
+    """A StatefulSet."""
+
+    api_version: str = "apps/v1"
+    kind: str = "StatefulSet"
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: apps.StatefulSetStatus = apps.StatefulSetStatus()
+
+
+class DaemonSetSpec(Model):
+    """A DaemonSet's desired state."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Template = msgspec.field(default_factory=dict)
+    min_ready_seconds: int = 0
+
+
+class DaemonSet(Object):
+    """A DaemonSet."""
+
+    api_version: str = "apps/v1"
+    kind: str = "DaemonSet"
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: apps.DaemonSetStatus = apps.DaemonSetStatus()
+
+
+class NamedSource(Model):
+    """A ConfigMap or Secret by name."""
+
+    name: str = ""
+    optional: bool = False
+
+
+class EnvFromSource(Model):
+    """All keys of a ConfigMap or Secret as variables."""
+
+    prefix: str = ""
+    config_map_ref: NamedSource | None = None
+    secret_ref: NamedSource | None = None
+
+
+class Container(core.Container):
+    """A container, with the variables that it takes from whole ConfigMaps and Secrets."""
+
+    env_from: tuple[EnvFromSource, ...] = ()
+
+
+class PodSpec(core.PodSpec):
+    """A pod's desired state."""
+
+    containers: tuple[Container, ...] = ()
+
+
+class Pod(core.Pod):
+    """A pod."""
+
+    spec: PodSpec = PodSpec()
+
+
+class WholeReflector(Reflector[T]):
+    """A reflector of the kind `of` whose objects decode as `type_`."""
+
+    def __init__(self, client: Client, of: type[Object], type_: type[T], source: Source[Key, T]) -> None:
+        super().__init__(client, of, source)  # type: ignore[arg-type]
+        self._decoder = msgspec.json.Decoder(type_)

@@ -1,0 +1,49 @@
+"""Hostnames: "*" (any), "*.example.com" (one or more labels under example.com), or an exact name; all lower case.
+
+Gateway API, Listener.hostname and HTTPRouteSpec.hostnames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ANY = "*"
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every name that `narrow` stands for is also one of `wide`'s."""
+    if wide in (ANY, narrow):
+        return True
+    # The wildcard takes any number of labels, but not none: "*.example.com" leaves out "example.com".
+    return wide.startswith("*.") and narrow.endswith(wide[1:]) and narrow != wide[2:]
+
+
+def intersection(one: str, other: str) -> str | None:
+    """The hostname that stands for the names of both, or None where they have none in common."""
+    if covers(one, other):
+        return other
+    return one if covers(other, one) else None
+
+
+def intersections(listener: str, hostnames: Iterable[str]) -> tuple[str, ...]:
+    """What a route limited to `hostnames` (none: unlimited) serves on a listener, in the route's order, each once."""
+    names = tuple(hostnames) or (ANY,)
+    found = (intersection(listener, name) for name in names)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def specificity(hostname: str) -> tuple[bool, int]:
+    """Sorts from the least to the most specific: any, wildcards by their number of labels, exact names."""
+    if hostname == ANY:
+        return (False, 0)
+    return (not hostname.startswith("*."), hostname.count("."))
+
+
+def shadowed(hostname: str, listener: str, others: Iterable[str]) -> bool:
+    """Whether another listener of the port takes all of `hostname`, being more specific than `listener`.
+
+    This is listener isolation: a request belongs to the listener with the most specific matching hostname alone
+    (Gateway API, GatewaySpec.listeners).
+    """
+    own = specificity(listener)
+    return any(specificity(other) > own and covers(other, hostname) for other in others)

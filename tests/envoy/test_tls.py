@@ -1,0 +1,141 @@
+"""HTTPS listeners: chosen by SNI, certificates by SDS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ssl
+from typing import Any
+
+import pytest
+from conftest import GATEWAY, HTTP
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gatewright.envoy.resources import SECRET
+from gatewright.model.meta import Key
+from gatewright.topology import Certificate, HostKey, Listener, Origin, PortKey
+
+
+def certificate(name: str, secret: str, version: str = "1") -> Certificate:
+    """A self-signed certificate for a DNS name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} {version}")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    where = Key("infra", secret)
+    return Certificate(where, made.public_bytes(pem), private, Origin("Secret", where, version))
+
+
+def trust(*certificates: Certificate) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata="".join(each.chain.decode() for each in certificates))
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+@pytest.fixture
+async def served(world: Any, echo: Any) -> Any:
+    one, two = certificate("one.example.com", "one"), certificate("*.two.example.com", "two")
+    world.backend("one", await echo("one"))
+    world.backend("two", await echo("two"))
+    with world.flow.batch():
+        for cert, name, hostname in ((one, "one", "one.example.com"), (two, "two", "*.two.example.com")):
+            world.certificates.set(cert.key, cert)
+            listener = world.listener(name, 443, "HTTPS", hostname, (cert.key,))
+            world.rule(name, "/", name, host=HostKey(listener, hostname))
+    return world
+
+
+async def test_the_listener_is_chosen_by_sni(served: Any, get: Any) -> None:
+    one, two = served.certificates.values()
+    answer = await get("/", port=443, host="one.example.com", tls=trust(one))
+    assert (answer.echo["name"], answer.echo["x-forwarded-proto"]) == ("one", "https")
+    assert (await get("/", port=443, host="a.two.example.com", tls=trust(two))).echo["name"] == "two"
+    assert (await get("/", port=443, sni="one.example.com", host="a.two.example.com", tls=trust(one))).status == 404
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await get("/", port=443, host="three.example.com", tls=trust(one, two))
+    assert served.ports[PortKey(GATEWAY, 443)].serving
+
+
+async def test_old_tls_versions_are_refused_and_http2_is_offered(served: Any, edge: Any, get: Any) -> None:
+    (one, _) = served.certificates.values()
+    old = trust(one)
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await get("/", port=443, host="one.example.com", tls=old)
+
+    new = trust(one)
+    new.set_alpn_protocols(["h2", "http/1.1"])
+    binding = served.bindings[GATEWAY]
+    _, writer = await asyncio.open_connection(
+        binding.host, binding.ports[443], ssl=new, server_hostname="one.example.com"
+    )
+    assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
+    writer.close()
+
+
+async def test_a_rotated_secret_is_all_that_is_sent(
+    served: Any, edge: Any, get: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = served.certificates.values()
+    assert (await get("/", port=443, host="one.example.com", tls=trust(old))).status == 200
+    sent: list[Any] = []
+    monkeypatch.setattr(edge.target, "sent", lambda url, names, removed: sent.append((url, list(names))))
+    new = certificate("one.example.com", "one", "2")
+    served.certificates.set(new.key, new)
+    assert (await get("/", port=443, host="one.example.com", tls=trust(new))).status == 200
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await get("/", port=443, host="one.example.com", tls=trust(old))
+    assert sent == [(SECRET, ["infra/one"])]
+
+
+async def test_a_listener_that_comes_later_leaves_the_others_connections_alone(
+    served: Any, echo: Any, edge: Any, get: Any
+) -> None:
+    one, _ = served.certificates.values()
+    assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200
+    three = certificate("three.example.com", "three")
+    with served.flow.batch():
+        listener = served.listener("three", 443, "HTTPS", "three.example.com", (three.key,))
+        served.rule("three", "/", "one", host=HostKey(listener, "three.example.com"))
+    assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200
+    served.certificates.set(three.key, three)  # until now its chain could not be served
+    assert (await get("/", port=443, host="three.example.com", tls=trust(three))).status == 200
+    with served.flow.batch():
+        served.listeners.delete(listener)
+        served.hosts.delete(HostKey(listener, "three.example.com"))
+        served.remove("three", HostKey(listener, "three.example.com"))
+    assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200
+
+
+async def test_several_certificates_of_one_listener(world: Any, echo: Any, get: Any) -> None:
+    a, b = certificate("a.example.com", "a"), certificate("b.example.com", "b")
+    world.backend("one", await echo("one"))
+    for each in (a, b):
+        world.certificates.set(each.key, each)
+    listener = world.listener("any", 443, "HTTPS", "*", (a.key, b.key))
+    world.rule("it", "/", "one", host=HostKey(listener, "*"))
+    assert (await get("/", port=443, host="a.example.com", tls=trust(a))).status == 200
+    assert (await get("/", port=443, host="b.example.com", tls=trust(b))).status == 200
+
+
+async def test_a_certificate_and_a_listener_print_no_key(world: Any) -> None:
+    cert = certificate("a.example.com", "a")
+    assert "PRIVATE" not in repr(cert)
+    assert isinstance(Listener(HTTP, 80, "HTTP", "*", (), cert.origin), Listener)
