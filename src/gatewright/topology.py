@@ -270,6 +270,6 @@ class Topology:
     placements_by_host: Index[HostKey, tuple[HostKey, RuleKey], Placement]
     """In order of precedence."""
     backends: Collection[BackendKey, Backend]
-    """Each backend that a rule refers to and that exists."""
+    """Each backend that a placed rule refers to and that exists."""
     endpoints: Collection[BackendKey, Endpoints]
     """For each backend, its endpoints; changes when pods come and go while `backends` stays."""

@@ -9,10 +9,12 @@ The table holds facts that a client depends on and that no schema published for 
 merge keys of strategic merge patch, list types of server-side apply, enumerations, and which fields JSON omits.
 """
 
+import contextlib
 import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOTS = {
     "api": {
@@ -63,22 +65,28 @@ TAG = re.compile(r'(\w+):"([^"]*)"')
 SCALARS = {"string", "bool", "int32", "int64", "int", "float64", "byte", "uint32", "uint64"}
 
 
-def package_name(path):
+def package_name(path: str) -> str:
     """`core/v1` for k8s.io/api/core/v1, `meta/v1` for k8s.io/apimachinery/pkg/apis/meta/v1."""
     parts = path.split("/")
     return "/".join(parts[-2:]) if re.fullmatch(r"v\d\w*", parts[-1]) else parts[-1]
 
 
 class Package:
-    def __init__(self, name, folder):
+    def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.structs, self.aliases, self.enums, self.consts, self.atomic = {}, {}, set(), {}, set()
-        self.imports, self.values, self.borrowed = {}, {}, []
+        self.structs: dict[str, list[tuple[str, str, dict[str, str], list[str]]]] = {}
+        self.aliases: dict[str, str] = {}
+        self.enums: set[str] = set()
+        self.consts: dict[str, list[str]] = {}
+        self.atomic: set[str] = set()
+        self.imports: dict[str, str] = {}
+        self.values: dict[str, str] = {}
+        self.borrowed: list[tuple[str, str, str]] = []
         for file in sorted(folder.glob("*.go")):
             if not re.search(r"_test\.go$|zz_generated|generated\.pb|swagger_doc", file.name):
                 self.read(file.read_text())
 
-    def read(self, text):
+    def read(self, text: str) -> None:
         for alias, path in re.findall(r'^\s*(?:import )?(\w+)?\s*"(k8s\.io/[^"]+)"', text, re.M):
             self.imports[alias or path.split("/")[-1]] = package_name(path)
         for type_, value in re.findall(r'^\s*\w+\s+(\w+)\s*=\s*"([^"]*)"', text, re.M):
@@ -88,7 +96,9 @@ class Package:
         for name, value in re.findall(r'^\s*(\w+)(?:\s+\w+)?\s*=\s*"([^"]*)"', text, re.M):
             self.values[name] = value
         self.borrowed += re.findall(r"^\s*\w+\s*=\s*(\w+)\((\w+)\.(\w+)\)", text, re.M)
-        comments, struct, fields = [], None, []
+        comments: list[str] = []
+        struct: str | None = None
+        fields: list[tuple[str, str, dict[str, str], list[str]]] = []
         for line in text.splitlines():
             if line.strip().startswith("//"):
                 comments.append(line.strip()[2:].strip())
@@ -115,23 +125,24 @@ class Package:
                 comments = []
 
 
-def main(root, version):
-    folders = {}
+def main(root: str, version: str) -> None:
+    folders: dict[str, Path] = {}
     for module in ROOTS:
         base = Path(root, f"{module}@{version}")
         for file in base.rglob("*.go"):
             relative = str(file.parent.relative_to(base))
             folders.setdefault(package_name(relative), file.parent)
-    packages = {}
+    packages: dict[str, Package] = {}
 
-    def package(name):
+    def package(name: str) -> Package:
         if name not in packages:
             packages[name] = Package(name, folders[name])
         return packages[name]
 
-    types, enums = {}, {}
+    types: dict[str, dict[str, Any]] = {}
+    enums: dict[str, list[str]] = {}
 
-    def resolve(owner, text):
+    def resolve(owner: Package, text: str) -> str:
         """A Go type as the table writes it; queues the structs that it leads to."""
         if text.startswith("*"):
             return "*" + resolve(owner, text[1:])
@@ -163,11 +174,11 @@ def main(root, version):
             raise SystemExit(f"unknown type {name}")
         return name
 
-    def struct(owner, name):
-        described = {"fields": []}
+    def struct(owner: Package, name: str) -> dict[str, Any]:
+        described: dict[str, Any] = {"fields": []}
         if name in owner.atomic:
             described["atomic"] = True
-        for field, go, tags, comments in owner.structs[name]:
+        for _, go, tags, comments in owner.structs[name]:
             json_name, *flags = tags.get("json", "").split(",")
             proto = tags.get("protobuf", "").split(",")
             number = int(proto[1]) if len(proto) > 1 else 0
@@ -181,7 +192,7 @@ def main(root, version):
                 type_ = resolve(inner, base)
                 described["fields"].append({"inline": type_, "number": number})
                 continue
-            entry = {"name": json_name, "number": number, "type": resolve(owner, go)}
+            entry: dict[str, Any] = {"name": json_name, "number": number, "type": resolve(owner, go)}
             if "omitempty" in flags or "omitzero" in flags:
                 entry["omit"] = True
             elif "+optional" not in comments:
@@ -196,10 +207,8 @@ def main(root, version):
                 elif match := re.match(r"^\+listMapKey=(\w+)$", comment):
                     entry.setdefault("keys", []).append(match[1])
                 elif match := re.match(r"^\+default=(.+)$", comment):
-                    try:
+                    with contextlib.suppress(ValueError):
                         entry["default"] = json.loads(match[1])
-                    except ValueError:
-                        pass
             described["fields"].append(entry)
         return described
 

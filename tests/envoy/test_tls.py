@@ -1,4 +1,5 @@
 """HTTPS listeners: chosen by SNI, certificates by SDS."""
+# mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ import ssl
 from typing import Any
 
 import pytest
-from conftest import GATEWAY, HTTP
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from edge_world import GATEWAY, HTTP
 
 from gatewright.envoy.resources import SECRET
 from gatewright.model.meta import Key

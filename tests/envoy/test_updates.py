@@ -1,4 +1,5 @@
 """What changes while the edge serves: only what changed is sent, and no request fails on the way."""
+# mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Collection as Names
 from typing import Any
 
 import pytest
-from conftest import GATEWAY, HTTP, free_port, is_refused, request
+from edge_world import GATEWAY, HTTP, free_port, is_refused, request
 
 from gatewright.envoy.listeners import Binding
 from gatewright.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, VIRTUAL_HOST, Ref
@@ -75,6 +76,15 @@ async def test_draining_endpoints_get_requests_only_when_no_other_is_left(world:
     assert {(await get("/")).echo["name"] for _ in range(10)} == {"ready"}
     world.backend("it", draining)
     assert (await get("/")).echo["name"] == "going"
+
+
+async def test_an_endpoint_that_refuses_connections_is_no_error_to_clients(world: Any, echo: Any, get: Any) -> None:
+    world.listener()
+    world.backend("it", await echo("pod"), Endpoint("127.0.0.1", free_port("127.0.0.1")))
+    world.rule("it", "/", "it")
+    answers = [await get("/") for _ in range(12)]
+    assert sum(answer.status == 200 for answer in answers) >= 9  # three attempts, each at either endpoint
+    assert not {name for answer in answers if answer.status == 200 for name in answer.echo if "retr" in name}
 
 
 async def test_routes_come_and_go_under_load_without_an_error(world: Any, echo: Any, edge: Any) -> None:

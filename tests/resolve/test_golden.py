@@ -1,8 +1,9 @@
 """Golden cases of resolution: tests/golden/resolve/NAME.in.yaml gives NAME.out.yaml.
 
-An input holds manifests, and may hold one document `feedback` with what the data plane reports (`addresses` by Gateway,
-`ports` by Gateway and port, `rejections` by object). Each starts from `base.yaml`, whose objects it may replace. A Secret
-annotated `test: generate` gets a key pair, one annotated `test: mismatch` gets a key that isn't its certificate's.
+An input holds manifests, and may hold a document `feedback` with what the data plane reports (`addresses` by Gateway,
+`ports` by Gateway and port, `rejections` by object). Each starts from `base.yaml`, and may replace its objects. A
+Secret annotated `test: generate` gets a key pair, one annotated `test: mismatch` gets a key that isn't its
+certificate's.
 
 An output holds the status of each object of the input, and the topology. After a change that is meant,
 `pytest tests/resolve --regenerate` rewrites the outputs; review them as a diff.
@@ -170,7 +171,12 @@ def status(resolution: Resolution, obj: Object) -> Any:
 
 
 def conditions(found: tuple[Condition, ...]) -> dict[str, str]:
-    return {c.type: f"{c.status} {c.reason}: {c.message}" for c in found}
+    """By type; the generation is told where it isn't the first."""
+    texts = {}
+    for c in found:
+        generation = "" if c.observed_generation == 1 else f" at {c.observed_generation}"
+        texts[c.type] = f"{c.status} {c.reason}{generation}: {c.message}"
+    return texts
 
 
 def parent(ref: ParentReference) -> str:

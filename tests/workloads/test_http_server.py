@@ -79,7 +79,6 @@ PIPELINE = (
     b"PUT /three HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n"
     b"GET /empty HTTP/1.1\r\nHost: a\r\n\r\n"
     b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    b"GET /boom HTTP/1.1\r\nHost: a\r\n\r\n"
     b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 )
 ANSWERS = [
@@ -88,7 +87,6 @@ ANSWERS = [
     (200, b"PUT /three"),
     (204, b""),
     (200, b"GET /up"),
-    (500, b""),
     (200, b"GET /last"),
 ]
 
@@ -100,6 +98,11 @@ def test_a_pipeline_is_answered_alike_however_it_is_cut(cuts: list[int]) -> None
 
 def test_a_pipeline_is_answered_alike_byte_by_byte() -> None:
     assert exchange(PIPELINE, list(range(1, len(PIPELINE)))) == (ANSWERS, True)
+
+
+def test_a_program_that_fails_is_a_500_and_the_connection_goes_on() -> None:
+    stream = b"GET /boom HTTP/1.1\r\nHost: a\r\n\r\nGET /on HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert exchange(stream) == ([(500, b""), (200, b"GET /on")], False)
 
 
 @given(st.binary(max_size=200))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,15 +12,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
-from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
-from lightkube.core.exceptions import ConfigError
+from yaml import YAMLError
 
 from gatewright.cluster.errors import ApiError, Unreachable
 from gatewright.model.kinds import Kind, find, kind_of
 from gatewright.model.meta import Key, Object
 
 T = TypeVar("T", bound=Object)
+
+_TIMEOUT = 30.0  # seconds
 
 PatchKind = Literal["merge", "json", "strategic"]
 _PATCH_TYPES: dict[PatchKind, str] = {
@@ -32,25 +33,45 @@ _PATCH_TYPES: dict[PatchKind, str] = {
 class Client:
     """A connection to one cluster. Every method raises `ApiError` for a refusal, `Unreachable` for no answer."""
 
-    def __init__(self, config: SingleConfig) -> None:
-        self.server = config.cluster.server
-        self.namespace = config.namespace
-        # A proxy of the environment can't reach this machine's loopback.
-        loopback = urlsplit(self.server).hostname in ("127.0.0.1", "::1", "localhost")
-        parameters = client_adapter.ConnectionParams(timeout=httpx2.Timeout(30), trust_env=not loopback)
-        self._http = client_adapter.AsyncClient(config, parameters)
+    def __init__(self, http: httpx2.AsyncClient, namespace: str = "default") -> None:
+        """Requests go through `http`, whose base URL is the server's; it is closed with the client."""
+        self.server = str(http.base_url).rstrip("/")
+        self.namespace = namespace
+        self._http = http
+
+    @classmethod
+    def with_token(cls, server: str, token: str, authority: bytes) -> Client:
+        """A client for a server on this machine, by its bearer token and CA certificates (PEM)."""
+        # A proxy of the environment can't reach loopback.
+        http = httpx2.AsyncClient(
+            base_url=server,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=ssl.create_default_context(cadata=authority.decode()),
+            timeout=httpx2.Timeout(_TIMEOUT),
+            trust_env=False,
+        )
+        return cls(http)
 
     @classmethod
     def connect(cls, kubeconfig: str | os.PathLike[str] | None = None, context: str | None = None) -> Client:
         """A client for a kubeconfig's context. Without a file: `KUBECONFIG`, in-cluster credentials, ~/.kube/config."""
+        # Imported here since a local edge has no need of it, and starts faster without.
+        from lightkube.config import client_adapter
+        from lightkube.config.kubeconfig import KubeConfig
+        from lightkube.core.exceptions import ConfigError
+
+        source = kubeconfig or "from the environment"
         try:
             found = KubeConfig.from_file(Path(kubeconfig)) if kubeconfig else KubeConfig.from_env()
             config = found.get(context)
-        except (ConfigError, KeyError, msgspec.ValidationError) as error:
-            raise Unreachable(f"kubeconfig {kubeconfig or 'from the environment'}: {error}") from error
-        if config is None:
-            raise Unreachable(f"kubeconfig {kubeconfig or 'from the environment'}: no context is selected")
-        return cls(config)
+            if config is None:
+                raise Unreachable(f"kubeconfig {source}: no context is selected")
+            loopback = urlsplit(config.cluster.server).hostname in ("127.0.0.1", "::1", "localhost")
+            parameters = client_adapter.ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT), trust_env=not loopback)
+            return cls(client_adapter.AsyncClient(config, parameters), config.namespace)
+        except (ConfigError, OSError, LookupError, TypeError, ValueError, AttributeError, YAMLError) as error:
+            # What the library raises for a file that isn't a kubeconfig depends on how it isn't one.
+            raise Unreachable(f"kubeconfig {source}: {error or type(error).__name__}") from error
 
     async def __aenter__(self) -> Client:
         return self
@@ -157,7 +178,7 @@ class Client:
     @asynccontextmanager
     async def stream(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
         """A long answer in the chunks that it comes in, such as a watch; silence has no limit."""
-        timeout = httpx2.Timeout(30, read=None)
+        timeout = httpx2.Timeout(_TIMEOUT, read=None)
         try:
             async with self._http.stream("GET", path, params=parameters, timeout=timeout) as response:
                 if response.status_code >= 300:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import AsyncIterator
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -59,12 +60,27 @@ class Reflector(Generic[T]):
         self._selectors = {name: value for name, value in selectors.items() if value}
         self._decoder = msgspec.json.Decoder(type_)
         self._version = ""  # the resourceVersion that the source has reached; empty: list first
+        self._listed = ""
+        self._moved = asyncio.Event()
         self._synced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def synced(self) -> None:
         """Return once the source has held the cluster's state for the first time."""
         await self._synced.wait()
+
+    async def caught_up(self) -> None:
+        """Return once the source holds every object as the cluster holds it at the time of the call, or newer.
+
+        Versions of one kind are numbers that grow (Kubernetes API concepts, "Resource versions").
+        """
+        newest = 0
+        async for raw in self._pages():
+            version = msgspec.json.decode(raw, type=_Identity).metadata.resource_version
+            newest = max(newest, _number(version))
+        while not self._version or _number(self._version) < newest:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def __aenter__(self) -> Reflector[T]:
         self._task = asyncio.create_task(self.run(), name=f"watch {self._kind.plural}")
@@ -101,18 +117,28 @@ class Reflector(Generic[T]):
 
     async def _list(self) -> None:
         found: dict[Key, T] = {}
+        async for raw in self._pages():
+            obj = self._decode(raw)
+            if obj is not None:
+                found[obj.key] = obj
+        self._source.replace(found)
+        self._reach(self._listed)
+
+    async def _pages(self) -> AsyncIterator[msgspec.Raw]:
+        """Every object as JSON; `_listed` is then the version of the whole."""
         parameters = {**self._selectors, "limit": str(_PAGE)}
         while True:
             page = msgspec.json.decode(await self._client.request("GET", self._path, parameters), type=RawList)
             for raw in page.items or ():
-                obj = self._decode(raw)
-                if obj is not None:
-                    found[obj.key] = obj
+                yield raw
             if not page.metadata.continue_:
-                break
+                self._listed = page.metadata.resource_version
+                return
             parameters["continue"] = page.metadata.continue_
-        self._source.replace(found)
-        self._version = page.metadata.resource_version
+
+    def _reach(self, version: str) -> None:
+        self._version = version
+        self._moved.set()
 
     async def _watch(self) -> None:
         """Apply events as they come, until the server ends the watch."""
@@ -141,7 +167,7 @@ class Reflector(Generic[T]):
                 self._source.delete(metadata.key)
             else:
                 self._source.set(metadata.key, obj)
-        self._version = metadata.resource_version
+        self._reach(metadata.resource_version)
 
     def _decode(self, raw: msgspec.Raw) -> T | None:
         try:
@@ -149,3 +175,7 @@ class Reflector(Generic[T]):
         except msgspec.DecodeError as error:
             _log.warning("object left out: it can't be read", kind=self._kind.kind, error=str(error))
             return None
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0

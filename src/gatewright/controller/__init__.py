@@ -1,6 +1,6 @@
 """What runs in a cluster, and in `up` just the same: watches, resolution and status writing."""
 
-from gatewright.controller.gateways import gateway_controller
+from gatewright.controller.gateways import GatewayController
 from gatewright.controller.statuses import StatusWriter
 
-__all__ = ["StatusWriter", "gateway_controller"]
+__all__ = ["GatewayController", "StatusWriter"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from gatewright.cluster import Client, Reflector
@@ -16,26 +16,44 @@ from gatewright.model.gateway import Gateway, GatewayClass, HTTPRoute, Reference
 from gatewright.resolve import Inputs, Resolution
 
 
-@asynccontextmanager
-async def gateway_controller(
-    client: Client, inputs: Inputs, resolution: Resolution, controllers: Iterable[str]
-) -> AsyncIterator[StatusWriter]:
-    """Keep `inputs` equal to the cluster, and the cluster's statuses equal to `resolution`, within the context.
+class GatewayController:
+    """Keeps `inputs` equal to the cluster, and the cluster's statuses equal to `resolution` (`async with`).
 
     Entered once every kind has been listed, so that nothing is judged by half of the objects.
     """
-    watched: list[tuple[type[Any], Source[Any, Any]]] = [
-        (GatewayClass, inputs.gateway_classes),
-        (Gateway, inputs.gateways),
-        (HTTPRoute, inputs.http_routes),
-        (ReferenceGrant, inputs.reference_grants),
-        (Service, inputs.services),
-        (EndpointSlice, inputs.endpoint_slices),
-        (Secret, inputs.secrets),
-        (ConfigMap, inputs.config_maps),
-        (Namespace, inputs.namespaces),
-    ]
-    async with AsyncExitStack() as stack:
-        reflectors = [await stack.enter_async_context(Reflector(client, type_, source)) for type_, source in watched]
-        await asyncio.gather(*(reflector.synced() for reflector in reflectors))
-        yield await stack.enter_async_context(StatusWriter(client, inputs, resolution, frozenset(controllers)))
+
+    def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, controllers: Iterable[str]) -> None:
+        watched: list[tuple[type[Any], Source[Any, Any]]] = [
+            (GatewayClass, inputs.gateway_classes),
+            (Gateway, inputs.gateways),
+            (HTTPRoute, inputs.http_routes),
+            (ReferenceGrant, inputs.reference_grants),
+            (Service, inputs.services),
+            (EndpointSlice, inputs.endpoint_slices),
+            (Secret, inputs.secrets),
+            (ConfigMap, inputs.config_maps),
+            (Namespace, inputs.namespaces),
+        ]
+        self._reflectors = [Reflector(client, type_, source) for type_, source in watched]
+        self._statuses = StatusWriter(client, inputs, resolution, frozenset(controllers))
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> GatewayController:
+        async with AsyncExitStack() as stack:
+            for reflector in self._reflectors:
+                await stack.enter_async_context(reflector)
+            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._statuses)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def caught_up(self) -> None:
+        """Return once the inputs hold what the cluster holds at the time of the call."""
+        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+
+    async def idle(self) -> None:
+        """Return when every status that is known to be needed has been written."""
+        await self._statuses.idle()

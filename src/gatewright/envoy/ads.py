@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+# Read when grpc is imported: our children exec at once, and gRPC's hooks would only warn about them.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import grpc
 import grpc.aio
@@ -73,7 +77,7 @@ class AdsServer:
             await self.stirred()
 
     async def stirred(self) -> None:
-        """Wait until Envoy says something."""
+        """Wait until something happens between Envoy and this server."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
@@ -94,12 +98,14 @@ class AdsServer:
         if self._outbox is not None:
             for response in self.delivery.responses():
                 self._outbox.put_nowait(response)
+            self.stir()
 
     def _edited(self, type_url: str, changes: list[Change[str, Resource]]) -> None:
         self.delivery.edited(type_url, [change.key for change in changes])
         self._flush_soon()
 
-    def _stir(self) -> None:
+    def stir(self) -> None:
+        """Let those who wait look again."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -122,7 +128,7 @@ class AdsServer:
             if self._outbox is outbox:
                 self._outbox = None
                 self.delivery.disconnect()
-                self._stir()
+                self.stir()
 
     async def _receive(
         self,
@@ -135,7 +141,6 @@ class AdsServer:
                     return
                 self.delivery.request(request)
                 self._flush()
-                self._stir()
         except Exception:
             _log.exception("reading Envoy's requests failed")
             raise

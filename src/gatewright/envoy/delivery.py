@@ -119,8 +119,8 @@ class Delivery:
     def _is_moot(self, ref: Ref) -> bool:
         state = self._types[ref.type]
         wanted = state.wanted.get(ref.name)
-        if wanted is None:
-            return ref.name not in state.held
+        if wanted is None:  # what is needed by something that a refusal keeps in force stays as well
+            return ref.name not in state.held or self._holders[ref] > 0
         if self.refusal(ref):
             return True
         if ref.name not in state.pending or not wanted.within:
@@ -220,6 +220,11 @@ class Delivery:
         """Envoy has acknowledged this resource, or its removal."""
         if resource is None:
             self._forget(state, name)
+            return
+        if state.url in PUSHED and self._is_lost(resource):
+            self._forget(state, name)
+            self._claim(state, name, frozenset())
+            self.edited(state.url, [name])
             return
         ref = Ref(state.url, name)
         state.held[name] = resource
@@ -338,13 +343,19 @@ class Delivery:
         else:
             batch[name] = wanted
 
+    def _is_lost(self, resource: Resource) -> bool:
+        """Whether what Envoy keeps the resource in isn't there."""
+        return bool(resource.within) and not any(
+            outer.name in self._types[outer.type].held for outer in resource.within
+        )
+
     def _missing(self, state: _Type, wanted: Resource) -> Ref | None:
         """One resource that must be usable first."""
-        if state.url in PUSHED and wanted.within:
-            outer = wanted.within[0]
-            if outer.name not in self._types[outer.type].held:
-                return outer
-        return next((ref for ref in wanted.needs if not self._is_usable(ref)), None)
+        if state.url in PUSHED and self._is_lost(wanted):
+            return wanted.within[0]
+        # What it needed when it was sent last is still there.
+        news = wanted.needs - state.claims.get(wanted.name, frozenset())
+        return next((ref for ref in news if not self._is_usable(ref)), None)
 
     def _is_usable(self, ref: Ref) -> bool:
         if ref.name not in self._types[ref.type].held:

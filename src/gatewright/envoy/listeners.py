@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 
+from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
@@ -35,6 +36,14 @@ _STREAM_WINDOW = 256 * 1024
 _CONNECTION_WINDOW = 1024 * 1024
 _CONNECTION_BUFFER = 256 * 1024
 _DRAIN = 1
+
+# What an upstream has not begun to work on is safe to try again: a pod that goes is no error to a client. Envoy takes
+# the headers out before it forwards. A retry policy in each virtual host says the same, but doubles the time that
+# Envoy needs to take in a change of one among thousands.
+_RETRIES = (
+    ("x-envoy-retry-on", "connect-failure,refused-stream,reset-before-request"),
+    ("x-envoy-max-retries", "2"),
+)
 
 
 class Binding(Struct, frozen=True):
@@ -99,6 +108,9 @@ def routing_table(member: Listener, *, has_hosts: bool) -> Resource:
     A table that waits for virtual hosts holds up its listener until one comes; so one without hosts waits for none.
     """
     message = route_pb2.RouteConfiguration(name=table_name(member), ignore_port_in_host_matching=True)
+    for name, value in _RETRIES:
+        option = message.request_headers_to_add.add(append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+        option.header.key, option.header.value = name, value
     if has_hosts:
         message.vhds.config_source.CopyFrom(ADS)
     return resource(message.name, message.SerializeToString(), within=(Ref(LISTENER, listener_name(member.port_key)),))

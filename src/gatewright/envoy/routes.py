@@ -75,9 +75,6 @@ def virtual_host(host: HostKey, table: str, routes: Sequence[Route]) -> Resource
     """A virtual host of routes in order of precedence; without any it answers 404."""
     name = f"{table}/{host.hostname}"
     message = route_components_pb2.VirtualHost(name=name, domains=[host.hostname])
-    # What the upstream has not begun to work on is safe to try again: a pod that goes is no error to a client.
-    message.retry_policy.retry_on = "connect-failure,refused-stream,reset-before-request"
-    message.retry_policy.num_retries.value = 2
     body = message.SerializeToString() + b"".join([route.record for route in routes])
     needs = frozenset[Ref]().union(*[route.needs for route in routes])
     return resource(name, body, needs=needs, within=(Ref(ROUTES, table),), parts=tuple(routes))

@@ -49,6 +49,7 @@ class EnvoyTarget(Observer):
         self._server: AdsServer | None = None
         self._delivery: Delivery | None = None
         self._accepted: dict[str, tuple[Route, ...]] = {}  # virtual host -> the routes that Envoy has
+        self._told: dict[Ref, str] = {}  # what was logged last about a refused resource
         self._searches: dict[str, asyncio.Task[None]] = {}
         self._unserved: set[PortKey] = set(translation.ports.keys())
         self._retry: asyncio.TimerHandle | None = None
@@ -96,6 +97,9 @@ class EnvoyTarget(Observer):
         delivery = self._delivery
         if delivery is None:
             return
+        if self._told:
+            for name in names:
+                self._told.pop(Ref(type_url, name), None)
         if type_url == VIRTUAL_HOST:
             for name in names:
                 held = delivery.held(Ref(type_url, name))
@@ -115,13 +119,18 @@ class EnvoyTarget(Observer):
         if type_url == ROUTES and resource.name == PROBE:
             self._probe.answered(resource, message)
             return
-        _log.warning("envoy refused a resource", resource=str(Ref(type_url, resource.name)), message=message)
+        ref = Ref(type_url, resource.name)
+        if self._told.get(ref) != message:  # a listener that is tried again is refused again
+            self._told[ref] = message
+            _log.warning("envoy refused a resource", resource=str(ref), message=message)
         if type_url == VIRTUAL_HOST:
             self._blame(resource, message)
         elif type_url == LISTENER:
             self._unserved.update(port for port, name in self._translation.ports.items() if name == resource.name)
             self._check_ports()
             self._retry_later()
+        else:
+            self._check_ports()
 
     # --- rules -------------------------------------------------------------------------------------------------------
 
@@ -150,6 +159,8 @@ class EnvoyTarget(Observer):
         finally:
             if self._searches.get(name) is asyncio.current_task():
                 del self._searches[name]
+            if self._server:
+                self._server.stir()
 
     def _reject(self, guilty: Iterable[tuple[Route, str]]) -> None:
         with self._flow.batch():

@@ -13,6 +13,7 @@ from watchfiles import awatch
 
 from gatewright.cluster import ApiError, Client, ClusterError, NotFound
 from gatewright.local.manifests import Manifest, Manifests, Problem, load
+from gatewright.local.refusals import refusals, unknown_kind
 from gatewright.model.kinds import Kind, find
 from gatewright.model.meta import Key
 
@@ -26,7 +27,7 @@ _ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "GatewayClass": 2}
 _LAST = 3
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _CONCURRENCY = 16
-_UNKNOWN_FIELD = re.compile(r'(?:unknown|duplicate) field "([^"]+)"|(?:^|\s)\.([\w.\[\]"=]+): field not declared')
+_MISSING_NAMESPACE = re.compile(r'^namespaces "[^"]*" not found')
 
 
 class _Resource(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class Applier:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._applied: dict[ObjectId, tuple[Manifest, Kind]] = {}
+        self._places: dict[tuple[str, Key], Manifest] = {}
 
     async def update(self, manifests: Manifests) -> tuple[list[Problem], list[str]]:
         """Bring the API from the last manifests to these. Returns the problems and what was done, a line each.
@@ -60,12 +62,14 @@ class Applier:
             slots = asyncio.Semaphore(_CONCURRENCY)
             members = [manifest for manifest in manifests.objects if _phase(manifest) == phase]
             await asyncio.gather(*(self._apply(manifest, slots, problems, done) for manifest in members))
-        broken = {problem.where.partition(":")[0] for problem in manifests.problems}
+        if manifests.broken:
+            # A Namespace that is missing is probably in the file that can't be read, which is reported.
+            problems = [problem for problem in problems if not _MISSING_NAMESPACE.search(problem.message)]
         present = {_identity(manifest) for manifest in manifests.objects}
         gone = [
             (identity, manifest, kind)
             for identity, (manifest, kind) in self._applied.items()
-            if identity not in present and manifest.file not in broken
+            if identity not in present and manifest.file not in manifests.broken
         ]
         for identity, manifest, kind in reversed(gone):
             try:
@@ -76,8 +80,14 @@ class Applier:
                 problems.append(Problem(manifest.where(), manifest.subject, f"could not be deleted: {error}"))
                 continue
             del self._applied[identity]
+            self._places.pop((manifest.kind, _key(manifest, kind)), None)
             done.append(f"{manifest.subject} deleted")
-        return problems, done
+        return sorted(problems, key=_place), sorted(done)
+
+    def where(self, kind: str, key: Key, field: str = "") -> str:
+        """`file:line` of a field of an object that was applied; empty for an object that no file holds."""
+        found = self._places.get((kind, key))
+        return found.where(field) if found else ""
 
     async def _apply(
         self, manifest: Manifest, slots: asyncio.Semaphore, problems: list[Problem], done: list[str]
@@ -85,23 +95,25 @@ class Applier:
         identity = _identity(manifest)
         before = self._applied.get(identity)
         if before and before[0].content == manifest.content:
-            self._applied[identity] = (manifest, before[1])  # its lines may have moved
+            # Its lines may have moved.
+            self._applied[identity] = (manifest, before[1])
+            self._places[manifest.kind, _key(manifest, before[1])] = manifest
             return
         async with slots:
             try:
                 kind = await self._kind(manifest)
                 if kind is None:
-                    message = f"kind: {manifest.api_version} has no kind {manifest.kind}; check apiVersion and kind"
-                    problems.append(Problem(manifest.where("kind"), manifest.subject, message))
+                    problems.append(Problem(manifest.where("kind"), manifest.subject, unknown_kind(manifest)))
                     return
                 key = _key(manifest, kind)
                 await self._client.apply(_content(manifest, key), field_manager=FIELD_MANAGER, kind=kind, strict=True)
             except ApiError as error:
-                problems.extend(_problems(manifest, error))
+                problems.extend(refusals(manifest, error))
             except ClusterError as error:
                 problems.append(Problem(manifest.where(), manifest.subject, str(error)))
             else:
                 self._applied[identity] = (manifest, kind)
+                self._places[manifest.kind, key] = manifest
                 done.append(f"{manifest.subject} {'configured' if before else 'created'}")
 
     async def _kind(self, manifest: Manifest) -> Kind | None:
@@ -143,7 +155,8 @@ async def changes(paths: Iterable[str | Path], manifests: Manifests) -> AsyncIte
         return path in names or any(name.is_dir() and name in path.parents for name in names)
 
     async for _ in awatch(*folders, watch_filter=concerns, debounce=100, step=20):
-        yield await asyncio.to_thread(load, paths)
+        manifests = await asyncio.to_thread(load, paths, manifests)
+        yield manifests
 
 
 def _content(manifest: Manifest, key: Key) -> dict[str, Any]:
@@ -157,6 +170,11 @@ def _content(manifest: Manifest, key: Key) -> dict[str, Any]:
     return {**content, "metadata": {**metadata, "annotations": {**annotations, _LAST_APPLIED: record}}}
 
 
+def _place(problem: Problem) -> tuple[str, int, str]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line), problem.message) if file and line.isdigit() else (problem.where, 0, problem.message)
+
+
 def _phase(manifest: Manifest) -> int:
     return _ORDER.get(manifest.kind, _LAST)
 
@@ -167,27 +185,3 @@ def _identity(manifest: Manifest) -> ObjectId:
 
 def _key(manifest: Manifest, kind: Kind) -> Key:
     return Key((manifest.key.namespace or "default") if kind.namespaced else "", manifest.key.name)
-
-
-def _problems(manifest: Manifest, error: ApiError) -> list[Problem]:
-    """One problem for each cause that the API names, at the line of its field."""
-    if error.causes:
-        return [
-            Problem(
-                manifest.where(cause.field),
-                manifest.subject,
-                cause.message if cause.field in cause.message else f"{cause.field}: {cause.message}",
-            )
-            for cause in error.causes
-        ]
-    fields = [first or second for first, second in _UNKNOWN_FIELD.findall(error.message)]
-    if fields:
-        return [
-            Problem(
-                manifest.where(field),
-                manifest.subject,
-                f"{field}: unknown field; expected one that {manifest.api_version} {manifest.kind} has",
-            )
-            for field in fields
-        ]
-    return [Problem(manifest.where(), manifest.subject, error.message)]

@@ -11,8 +11,9 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.cluster import Client, Reflector
-from gatewright.controller import StatusWriter, gateway_controller
+from gatewright.controller import GatewayController
 from gatewright.envoy.edge import EnvoyEdge
-from gatewright.flow import Change, Flow, Source
+from gatewright.envoy.process import EnvoyNotFoundError
+from gatewright.flow import Change, Collection, Flow, Source
 from gatewright.local.addresses import Block
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apply import Applier
@@ -33,7 +35,9 @@ from gatewright.local.news import News, Newsroom
 from gatewright.local.secrets import GENERATED, GeneratedSecrets
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
-from gatewright.model.apps import Deployment
+from gatewright.local.workloads.slices import is_ready
+from gatewright.model.apps import DaemonSet, Deployment, StatefulSet
+from gatewright.model.core import Pod
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution, resolve
 
@@ -66,10 +70,16 @@ class LocalEdge:
         self.resolution: Resolution = resolve(self.inputs, frozenset(CLASSES.values()))
         self.newsroom = Newsroom(self.inputs, self.resolution, publish)
         self._deployments: Source[Key, Deployment] = self.flow.source("deployments")
+        self._stateful_sets: Source[Key, StatefulSet] = self.flow.source("stateful sets")
+        self._daemon_sets: Source[Key, DaemonSet] = self.flow.source("daemon sets")
+        self._pods: Source[Key, Pod] = self.flow.source("pods")
 
     async def __aenter__(self) -> LocalEdge:
         async with AsyncExitStack() as stack:
-            await self._start(stack)
+            try:
+                await self._start(stack)
+            except (OSError, EnvoyNotFoundError) as error:
+                raise EdgeError(f"the edge can't start: {error}") from error
             self._stack = stack.pop_all()
         return self
 
@@ -89,7 +99,9 @@ class LocalEdge:
 
         server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
         server.write_kubeconfig(self.kubeconfig)
-        self.client = await stack.enter_async_context(Client.connect(self.kubeconfig))
+        self.client = await stack.enter_async_context(
+            Client.with_token(server.url, server.token, server.ca_certificate)
+        )
         self.applier = Applier(self.client)
         for name, controller in CLASSES.items():
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
@@ -122,10 +134,18 @@ class LocalEdge:
         )
         self._envoy = await stack.enter_async_context(envoy)
         self._watch_progress()
-        reflector = await stack.enter_async_context(Reflector(self.client, Deployment, self._deployments))
-        await reflector.synced()
-        self._statuses: StatusWriter = await stack.enter_async_context(
-            gateway_controller(self.client, self.inputs, self.resolution, CLASSES.values())
+        watched: list[tuple[type[Any], Source[Any, Any]]] = [
+            (Deployment, self._deployments),
+            (StatefulSet, self._stateful_sets),
+            (DaemonSet, self._daemon_sets),
+            (Pod, self._pods),
+        ]
+        self._reflectors = [
+            await stack.enter_async_context(Reflector(self.client, type_, source)) for type_, source in watched
+        ]
+        await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+        self._controller = await stack.enter_async_context(
+            GatewayController(self.client, self.inputs, self.resolution, CLASSES.values())
         )
 
     def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
@@ -138,12 +158,14 @@ class LocalEdge:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EdgeError(f"--data-dir {folder}: another gatewright uses it; stop that one or name another") from None
+        except FileExistsError:
+            raise EdgeError(f"--data-dir {folder}: found a file, expected a folder") from None
         except OSError as error:
             raise EdgeError(f"--data-dir {folder}: {error.strerror}") from error
         try:
             return Store.sqlite(folder / "cluster.db"), Authority.load_or_create(folder)
-        except ValueError as error:
-            raise EdgeError(f"--data-dir {folder}: {error}") from error
+        except (ValueError, OSError, sqlite3.Error) as error:
+            raise EdgeError(f"--data-dir {folder}: {error}; mend it, or remove the folder to start afresh") from error
 
     def _envoy_died(self, code: int, pause: float) -> None:
         text = f"exited with {code}; it is started again with its configuration in {pause:.1f} s"
@@ -155,12 +177,18 @@ class LocalEdge:
         def stir(_: list[Change[Any, Any]]) -> None:
             self._stirred.set()
 
-        for collection in (self.resolution.gateway_statuses, self._deployments, self.resolution.topology.endpoints):
+        topology = self.resolution.topology
+        collections: tuple[Collection[Any, Any], ...] = (
+            *(self.resolution.gateway_statuses, self.resolution.http_routes),
+            *(topology.endpoints, topology.certificates),
+            *(self._deployments, self._stateful_sets, self._daemon_sets, self._pods),
+        )
+        for collection in collections:
             collection.subscribe(stir)
 
     def pending(self) -> list[str]:
         """What is still on its way to where it will stay, in words."""
-        waiting = [
+        gateways = [
             f"{subject}: {condition.message}"
             for key, status in self.resolution.gateway_statuses.items()
             for subject, conditions in (
@@ -170,11 +198,30 @@ class LocalEdge:
             for condition in conditions
             if condition.type == "Programmed" and condition.reason in _IN_PROGRESS
         ]
+        return sorted((*gateways, *self._pending_workloads()))
+
+    def _pending_workloads(self) -> Iterator[str]:
+        counts: list[tuple[str, Key, int, int, bool]] = []
         for key, deployment in self._deployments.items():
-            status, wanted = deployment.status, deployment.spec.replicas
-            if status.observed_generation < deployment.metadata.generation or status.available_replicas < wanted:
-                waiting.append(f"Deployment {key}: {status.available_replicas} of {wanted} pods available")
-        return sorted(waiting)
+            seen = deployment.status.observed_generation >= deployment.metadata.generation
+            counts.append(
+                ("Deployment", key, deployment.status.available_replicas, deployment.spec.replicas, seen),
+            )
+        for key, stateful in self._stateful_sets.items():
+            seen = stateful.status.observed_generation >= stateful.metadata.generation
+            counts.append(("StatefulSet", key, stateful.status.ready_replicas, stateful.spec.replicas, seen))
+        for key, daemons in self._daemon_sets.items():
+            seen = daemons.status.observed_generation >= daemons.metadata.generation
+            counts.append(
+                ("DaemonSet", key, daemons.status.number_ready, daemons.status.desired_number_scheduled, seen),
+            )
+        for kind, key, ready, wanted, seen in counts:
+            if not seen or ready < wanted:
+                yield f"{kind} {key}: {ready} of {wanted} pods available"
+        for key, pod in self._pods.items():
+            owned = any(owner.controller for owner in pod.metadata.owner_references)
+            if not owned and pod.status.phase not in ("Succeeded", "Failed") and not is_ready(pod):
+                yield f"Pod {key}: not ready"
 
     async def ready(self, seconds: float) -> list[str]:
         """Wait until nothing is pending and Envoy serves all of it. Returns what was still pending after `seconds`."""
@@ -182,15 +229,28 @@ class LocalEdge:
             async with asyncio.timeout(seconds):
                 while True:
                     self._stirred.clear()
-                    await self._infrastructure.idle()
-                    await self._secrets.idle()
-                    await self._envoy.settled()
-                    await self._statuses.idle()
-                    if not self.pending() and not self._stirred.is_set():
+                    await self._settle()
+                    if self._stirred.is_set():
+                        continue
+                    if not self.pending():
                         return []
                     await self._stirred.wait()
         except TimeoutError:
             return self.pending() or ["the proxy has not taken the whole configuration"]
+
+    async def _settle(self) -> None:
+        """Return when all that the API holds has come to where it leads, as far as each part knows.
+
+        In the order in which work is handed on: what one part has written, the next has seen.
+        """
+        await self._workloads.idle()
+        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._controller.caught_up()
+        await self._infrastructure.idle()
+        await self._secrets.idle()
+        await self._controller.caught_up()  # with the Services and Secrets that were missing
+        await self._envoy.settled()
+        await self._controller.idle()
 
     # --- what it is --------------------------------------------------------------------------------------------------
 

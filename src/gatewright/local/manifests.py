@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO
 
-import yaml
 from msgspec import Struct
 
+from gatewright.local.documents import FieldPath, Flaw, Lines, documents
+from gatewright.model.kinds import find
 from gatewright.model.meta import Key
 
-FieldPath: TypeAlias = tuple[str | int, ...]
-"""The way from an object's root to a field: names and list positions."""
+MAX_BYTES = 32 << 20
+"""How large a file may be."""
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -38,7 +40,7 @@ class Manifest(Struct, frozen=True):
 
     content: dict[str, Any]
     file: str
-    lines: dict[FieldPath, int]
+    lines: Lines
 
     @property
     def api_version(self) -> str:
@@ -77,6 +79,10 @@ class Manifests(Struct, frozen=True):
     problems: tuple[Problem, ...]
     files: tuple[Path, ...]
     """Every file and folder that was read, for watching."""
+    broken: frozenset[str] = frozenset()
+    """The names of the files that could not be read whole."""
+    once: dict[str, str] = {}
+    """The text of what can't be read again."""
 
 
 class _Unreadable(Exception):
@@ -97,59 +103,111 @@ def parse_field(field: str) -> FieldPath:
     return tuple(path)
 
 
-def load(paths: Iterable[str | Path]) -> Manifests:
-    """Read every object at `paths`; a folder is read with its subfolders, or as the kustomization that it holds."""
+def load(paths: Iterable[str | Path], before: Manifests | None = None) -> Manifests:
+    """Read every object at `paths`; a folder is read with its subfolders, or as the kustomization that it holds.
+
+    What can be read once only, such as standard input, is taken from `before`, the last result for the same paths.
+    """
+    reading = _Reading(dict(before.once) if before else {})
     objects: list[Manifest] = []
-    problems: list[Problem] = []
-    files: list[Path] = []
-    for text, name, watched in _texts(paths, problems):
-        files += watched
+    for text, name in reading.texts(paths):
         for found in _objects(text, name):
             if isinstance(found, Manifest):
                 objects.append(found)
             else:
-                problems.append(found)
-    return Manifests(tuple(_without_duplicates(objects, problems)), tuple(problems), tuple(dict.fromkeys(files)))
+                reading.problems.append(found)
+                reading.broken.add(name)
+    unique = tuple(_without_duplicates(objects, reading.problems))
+    if not unique and not reading.problems:
+        names = ", ".join(dict.fromkeys(map(str, paths)))
+        reading.problems.append(Problem(names, "", "no object is there: add manifests, or name other files or folders"))
+        reading.broken.update(map(str, paths))  # a file that is being written is empty for a moment
+    files = tuple(dict.fromkeys(reading.files))
+    return Manifests(unique, tuple(reading.problems), files, frozenset(reading.broken), reading.once)
 
 
-def _texts(paths: Iterable[str | Path], problems: list[Problem]) -> Iterator[tuple[str, str, list[Path]]]:
-    """The text of each file with its name; what can't be read becomes a problem."""
-    for given in paths:
-        if str(given) == _STDIN:
-            yield sys.stdin.read(), "standard input", []
-            continue
-        path = Path(given)
-        if path.is_dir():
-            kustomization = next((path / name for name in _KUSTOMIZATIONS if (path / name).is_file()), None)
-            found = [path] if kustomization else _files_below(path)
-            if not found:
-                problems.append(Problem(str(path), "", "the folder holds no .yaml, .yml or .json file"))
-        else:
-            kustomization = None
-            found = [path]
-        for file in found:
-            try:
-                text = _kustomize(path) if kustomization else file.read_text(encoding="utf-8")
-            except FileNotFoundError:
-                problems.append(Problem(str(file), "", "there is no such file or folder"))
-            except UnicodeDecodeError as error:
-                problems.append(Problem(str(file), "", f"expected UTF-8 text: {error.reason} at byte {error.start}"))
-            except OSError as error:
-                problems.append(Problem(str(file), "", str(error.strerror)))
-            except _Unreadable as error:
-                problems.append(error.problem)
-            else:
-                yield text, str(file), [path, file] if path.is_dir() else [file]
+class _Reading:
+    """One pass over the paths: what is wrong with them, what is to be watched, what can't be read again."""
+
+    def __init__(self, once: dict[str, str]) -> None:
+        self.once = once
+        self.problems: list[Problem] = []
+        self.broken: set[str] = set()
+        self.files: list[Path] = []
+
+    def texts(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
+        """The text of each file with its name, each file once; what can't be read becomes a problem."""
+        seen: set[Path] = set()
+        for given in paths:
+            path = Path(given)
+            if str(given) == _STDIN:
+                text = self._text("standard input", lambda: self._once(_STDIN, sys.stdin.buffer))
+                if text is not None:
+                    yield text, "standard input"
                 continue
-            # Watched all the same: the file may appear or be mended.
-            yield "", str(file), [path if path.exists() else path.parent]
+            for file, read in self._files(path):
+                real = file.resolve()
+                if real in seen:
+                    continue
+                seen.add(real)
+                text = self._text(str(file), read)
+                if text is not None:
+                    yield text, str(file)
+
+    def _files(self, path: Path) -> Iterator[tuple[Path, Callable[[], str]]]:
+        """The files at a path, each with what reads it."""
+        # What isn't there is watched all the same: it may appear, or be mended.
+        self.files.append(path if path.exists() else path.parent)
+        if not path.is_dir():
+            yield path, lambda: self._file(path)
+        elif any((path / name).is_file() for name in _KUSTOMIZATIONS):
+            yield path, lambda: _kustomize(path)
+        else:
+            found = _files_below(path)
+            if not found:
+                self.problems.append(Problem(str(path), "", "the folder holds no .yaml, .yml or .json file"))
+            for file in found:
+                yield file, partial(self._file, file)
+
+    def _file(self, path: Path) -> str:
+        with path.open("rb") as file:
+            return _decoded(file) if path.is_file() else self._once(str(path), file)
+
+    def _once(self, name: str, file: BinaryIO) -> str:
+        if name not in self.once:
+            self.once[name] = _decoded(file)
+        return self.once[name]
+
+    def _text(self, name: str, read: Callable[[], str]) -> str | None:
+        try:
+            return read()
+        except FileNotFoundError:
+            problem = Problem(name, "", "there is no such file or folder")
+        except UnicodeDecodeError as error:
+            problem = Problem(name, "", f"expected UTF-8 text: {error.reason} at byte {error.start}")
+        except OSError as error:
+            problem = Problem(name, "", str(error.strerror or error))
+        except _Unreadable as error:
+            problem = error.problem
+        self.problems.append(problem)
+        self.broken.add(name)
+        return None
+
+
+def _decoded(file: BinaryIO) -> str:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _Unreadable(str(file.name), f"found more than {MAX_BYTES >> 20} MiB, which is too much for manifests")
+    return content.decode("utf-8-sig")
 
 
 def _files_below(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix in _SUFFIXES and file.is_file() and not any(part.startswith(".") for part in file.parts)
+        if file.suffix in _SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
 
 
@@ -170,7 +228,10 @@ def _without_duplicates(objects: list[Manifest], problems: list[Problem]) -> Ite
     seen: dict[tuple[str, str, Key], Manifest] = {}
     for manifest in objects:
         group = manifest.api_version.rpartition("/")[0]
-        first = seen.setdefault((group, manifest.kind, manifest.key), manifest)
+        kind = find(manifest.api_version, manifest.kind)
+        namespace = manifest.key.namespace or "default"
+        key = Key(namespace if kind is None or kind.namespaced else "", manifest.key.name)
+        first = seen.setdefault((group, manifest.kind, key), manifest)
         if first is manifest:
             yield manifest
         else:
@@ -178,79 +239,53 @@ def _without_duplicates(objects: list[Manifest], problems: list[Problem]) -> Ite
             problems.append(Problem(manifest.where(), manifest.subject, message))
 
 
-# --- YAML ------------------------------------------------------------------------------------------------------------
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# --- objects ----------------------------------------------------------------------------------------------------------
 
 
 def _objects(text: str, name: str) -> Iterator[Manifest | Problem]:
     """Each document's objects; a document that isn't one costs the others nothing, a syntax error the rest."""
-    loader = _Loader(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            lines: dict[FieldPath, int] = {}
-            try:
-                content = _construct(loader, node, (), lines, name)
-                if content is not None:
-                    yield from _checked(content, lines, name)
-            except _Unreadable as error:
-                yield error.problem
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        yield Problem(where, "", f"not valid YAML: {error.problem or error.context}")
-    except yaml.YAMLError as error:
-        yield Problem(name, "", f"not valid YAML: {error}")
-    finally:
-        loader.dispose()
+    for document in documents(text):
+        if isinstance(document, Flaw):
+            where = f"{name}:{document.line}:{document.column}" if document.column else f"{name}:{document.line}"
+            yield Problem(where, "", document.message)
+        else:
+            yield from _checked(document.value, document.lines, name)
 
 
-def _construct(loader: Any, node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], name: str) -> Any:
-    lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        given: dict[str, int] = {}
-        for key_node, _ in node.value:
-            line = key_node.start_mark.line + 1
-            first = given.setdefault(key_node.value, line)
-            if first != line:
-                message = f"field {key_node.value} is given twice; the first is on line {first}"
-                raise _Unreadable(f"{name}:{line}", message)
-        loader.flatten_mapping(node)  # `<<`
-        mapping: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value
-            mapping[key] = _construct(loader, value_node, (*path, key), lines, name)
-            lines[(*path, key)] = key_node.start_mark.line + 1
-        return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(loader, item, (*path, index), lines, name) for index, item in enumerate(node.value)]
-    if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"):
-        return node.value  # JSON has no such types; Kubernetes reads them as strings
-    return loader.construct_object(node)
-
-
-def _checked(content: Any, lines: dict[FieldPath, int], name: str) -> Iterator[Manifest]:
-    """The object, or the items of a List; raises where it isn't an object of the Kubernetes kind."""
+def _checked(content: Any, lines: Lines, name: str) -> Iterator[Manifest | Problem]:
+    """The object, or the items of a List; a problem where it isn't an object of the Kubernetes kind."""
     where = f"{name}:{lines[()]}"
     if not isinstance(content, dict):
-        raise _Unreadable(where, f"found {_type(content)}, expected an object with apiVersion, kind and metadata")
+        yield Problem(where, "", f"found {_type(content)}, expected an object with apiVersion, kind and metadata")
+        return
     for field in ("apiVersion", "kind"):
         if not isinstance(content.get(field), str) or not content[field]:
-            raise _Unreadable(where, f"{field}: found {_type(content.get(field))}, expected a string")
+            yield Problem(where, "", f"{field}: found {_type(content.get(field))}, expected a string")
+            return
     if content["kind"].endswith("List") and isinstance(content.get("items"), list):
         for index, item in enumerate(content["items"]):
             prefix: FieldPath = ("items", index)
             inner = {path[2:]: line for path, line in lines.items() if path[:2] == prefix}
-            yield from _checked(item, inner, name)
+            yield from _checked(item, inner or {(): lines[()]}, name)
         return
     metadata = content.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        found = _type(metadata.get("name") if isinstance(metadata, dict) else metadata)
-        raise _Unreadable(where, f"metadata.name: found {found}, expected a name", content["kind"])
+    if not isinstance(metadata, dict):
+        yield Problem(where, content["kind"], f"metadata: found {_type(metadata)}, expected an object with a name")
+        return
+    for field in ("name", "namespace", "labels", "annotations"):
+        value = metadata.get(field)
+        wrong = value is not None and not isinstance(value, dict if field in ("labels", "annotations") else str)
+        if wrong or (field == "name" and not value):
+            line = lines.get(("metadata", field), lines.get(("metadata",), lines[()]))
+            expected = "an object" if field in ("labels", "annotations") else "a string"
+            message = f"metadata.{field}: found {_type(value)}, expected {expected}"
+            yield Problem(f"{name}:{line}", content["kind"], message)
+            return
     yield Manifest(content, name, lines)
 
 
 def _type(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    if value == "" and isinstance(value, str):
+        return "an empty string"
     return "nothing" if value is None else names.get(type(value), type(value).__name__)

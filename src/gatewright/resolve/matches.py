@@ -13,6 +13,7 @@ from gatewright.resolve.filters import Unsupported
 from gatewright.topology import Match, PathMatch, ValueMatch
 
 _RANK = {"Exact": 0, "PathPrefix": 1, "RegularExpression": 2}
+_CATCH_ALL = 3
 
 
 def translate_match(match: HTTPRouteMatch, field: str) -> Match:
@@ -33,12 +34,13 @@ def precedence(route: HTTPRoute, match: Match, rule: int, index: int) -> tuple[i
 
     Exact paths, then the longest prefix, then a method, then the most headers, then the most query parameters; between
     routes the oldest, then by namespace/name; within a route the order of rules and matches. Regular expressions, whose
-    place the specification leaves open, come after prefixes, as in Istio.
+    place the specification leaves open, come after prefixes but before a match that takes every request, as in Istio.
     """
     path = match.path
     value = path.value if path.type != "PathPrefix" else path.value.rstrip("/")
+    catch_all = path.type == "PathPrefix" and not (value or match.method or match.headers or match.query_params)
     return (
-        _RANK[path.type],
+        _CATCH_ALL if catch_all else _RANK[path.type],
         -len(value),
         0 if match.method else 1,
         -len(match.headers),

@@ -21,6 +21,7 @@ from gatewright.resolve.matches import precedence, translate_match
 from gatewright.topology import (
     BackendKey,
     Filter,
+    HostKey,
     ListenerKey,
     Match,
     Placement,
@@ -44,9 +45,15 @@ class ResolvedRoute(Struct, frozen=True):
     """What its status says, one entry a parentRef to a Gateway of ours."""
 
     @property
+    def hosts(self) -> list[HostKey]:
+        """Every virtual host that serves the route."""
+        return list({host: None for attachment in self.attachments for host in attachment.hosts})
+
+    @property
     def backends(self) -> set[BackendKey]:
-        """Every backend that a rule refers to."""
-        return {share.backend for rule in self.rules for share in rule.backends if share.backend}
+        """Every backend that the route can send a request to."""
+        rules = self.rules if self.hosts else ()
+        return {share.backend for rule in rules for share in rule.backends if share.backend}
 
     @property
     def listeners(self) -> set[ListenerKey]:
@@ -56,8 +63,7 @@ class ResolvedRoute(Struct, frozen=True):
     @property
     def placements(self) -> list[Placement]:
         """Each rule in each virtual host that serves it."""
-        hosts = {host: None for attachment in self.attachments for host in attachment.hosts}
-        return [Placement(host, rule) for host in hosts for rule in self.rules]
+        return [Placement(host, rule) for host in self.hosts for rule in self.rules]
 
 
 def resolve_http_routes(inputs: Inputs, gateways: Collection[Key, ResolvedGateway]) -> Collection[Key, ResolvedRoute]:

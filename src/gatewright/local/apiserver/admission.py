@@ -11,7 +11,7 @@ from gatewright.local.apiserver.decoding import Decoded, WrongType, decode_built
 from gatewright.local.apiserver.defaults import apply_builtin_defaults
 from gatewright.local.apiserver.definitions import Definitions
 from gatewright.local.apiserver.errors import bad_request, forbidden, invalid, not_found
-from gatewright.local.apiserver.forms import converted
+from gatewright.local.apiserver.forms import to_stored
 from gatewright.local.apiserver.metadata import new_metadata
 from gatewright.local.apiserver.names import check_metadata
 from gatewright.local.apiserver.request import Options, Target
@@ -105,7 +105,7 @@ class Admission:
             raise bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
             )
-        return converted(resource, resource.storage_version, obj)
+        return to_stored(resource, obj)
 
     def _decode_custom(self, target: Target, obj: Json, decoded: Decoded) -> Json:
         schema = self._schemas.content(target.resource, target.version)
@@ -256,5 +256,7 @@ class Admission:
 
 
 def _specification(resource: Resource, obj: Json) -> dict[str, Any]:
-    without = ("metadata", "status", "apiVersion", "kind") if resource.has_status else ("metadata", "apiVersion", "kind")
+    without = (
+        ("metadata", "status", "apiVersion", "kind") if resource.has_status else ("metadata", "apiVersion", "kind")
+    )
     return {key: value for key, value in obj.items() if key not in without}

@@ -25,7 +25,9 @@ def allocate(store: Store, service: Json, old: Json | None) -> None:
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
     spec.setdefault("ipFamilies", ["IPv6" if ":" in spec["clusterIP"] else "IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
-    if spec["type"] == "NodePort" or (spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)):
+    if spec["type"] == "NodePort" or (
+        spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)
+    ):
         used = {port.get("nodePort") for other in others for port in other.get("ports") or []}
         used |= {port.get("nodePort") for port in spec.get("ports") or []}
         for port in spec.get("ports") or []:

@@ -33,6 +33,7 @@ from gatewright.local.apiserver.request import Options, Target, parse_path, quer
 from gatewright.local.apiserver.resources import Catalog
 from gatewright.local.apiserver.schemas import Schemas
 from gatewright.local.apiserver.store import Json, Store
+from gatewright.local.apiserver.tables import Tables
 from gatewright.local.apiserver.watch import Watch
 from gatewright.local.apiserver.writing import Writing
 
@@ -57,9 +58,9 @@ class Api:
         self.deleting = Deleting(store, self.catalog, graceful_pods=graceful_pods)
         self.schemas = Schemas()
         self.definitions = Definitions(store, self.catalog, self.schemas, self.deleting)
+        self.reading = Reading(store, Tables(self.definitions.columns))
         admission = Admission(store, self.catalog, self.schemas, self.definitions)
         self.writing = Writing(store, self.deleting, admission)
-        self.reading = Reading(store, self.catalog)
         self.collector = Collector(store, self.catalog, self.deleting)
         self.namespaces = Namespaces(store, self.catalog, self.deleting)
         self._authorization = f"Bearer {token}".encode()
@@ -80,6 +81,7 @@ class Api:
         self.definitions.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
@@ -161,7 +163,7 @@ class Api:
                     watch = Watch(self.store, target, options, accept, self.reading)
                     return StreamingResponse(watch.stream(), media_type="application/json")
                 return json_response(
-                    self.reading.get(target, accept) if named else self.reading.list(target, options, accept)
+                    self.reading.get(target, accept) if named else self.reading.listing(target, options, accept)
                 )
             case "POST", named:
                 body = await read_body(request)
@@ -219,14 +221,13 @@ class Api:
         iterator = aiter(chunks)
         try:
             while True:
-                following: asyncio.Future[bytes] = asyncio.ensure_future(anext(iterator))  # type: ignore[arg-type]
-                await asyncio.wait({following, closing}, return_when=asyncio.FIRST_COMPLETED)
+                following = asyncio.ensure_future(anext(iterator, None))
+                await asyncio.wait((following, closing), return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
                     following.cancel()
                     return
-                try:
-                    chunk = following.result()
-                except StopAsyncIteration:
+                chunk = following.result()
+                if chunk is None:
                     return
                 yield chunk
         finally:

@@ -17,7 +17,7 @@ from gatewright.local.apiserver.store import Json
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field of a struct. `inline` holds the type of an embedded struct, whose fields are the outer one's in JSON."""
+    """One field of a struct. `inline` is the type of an embedded struct, whose fields are the outer one's in JSON."""
 
     name: str = ""
     number: int = 0

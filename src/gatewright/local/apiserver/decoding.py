@@ -53,7 +53,9 @@ def decode_metadata(obj: Json, found: Decoded) -> Json:
     """An object's `metadata`, canonical. Raises `WrongType`."""
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
-        raise WrongType(f"json: cannot unmarshal {_kind(metadata)} into Go struct field .metadata of type v1.ObjectMeta")
+        raise WrongType(
+            f"json: cannot unmarshal {_kind(metadata)} into Go struct field .metadata of type v1.ObjectMeta"
+        )
     return _struct("meta/v1.ObjectMeta", metadata, "metadata", "metadata", found)
 
 
@@ -134,11 +136,15 @@ def _value(type_: str, value: Any, struct: str, path: str, trail: str, found: De
     elif type_.startswith("{}"):
         if isinstance(value, dict):
             inner = type_[2:].lstrip("*")
-            return {
-                key: _value(inner, item, struct, f"{path}.{key}", trail, found)
-                for key, item in value.items()
-                if item is not None or _go(inner) == "string"
-            } if inner != "string" else _strings(value, struct, trail)
+            return (
+                {
+                    key: _value(inner, item, struct, f"{path}.{key}", trail, found)
+                    for key, item in value.items()
+                    if item is not None or _go(inner) == "string"
+                }
+                if inner != "string"
+                else _strings(value, struct, trail)
+            )
     elif type_ == "bool":
         if isinstance(value, bool):
             return value

@@ -99,7 +99,9 @@ def _template(obj: Json) -> None:
 
 def _pod(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
-    _set(spec, enableServiceLinks=True, serviceAccountName="default", priority=0, preemptionPolicy="PreemptLowerPriority")
+    _set(
+        spec, enableServiceLinks=True, serviceAccountName="default", priority=0, preemptionPolicy="PreemptLowerPriority"
+    )
     _pod_spec(spec)
     status = obj.setdefault("status", {})
     _set(status, phase="Pending", qosClass=_quality(spec))
@@ -178,8 +180,8 @@ def _service(obj: Json) -> None:
     _set(spec, sessionAffinity="None", type="ClusterIP")
     for port in _each(spec, "ports"):
         _set(port, protocol="TCP")
-        if spec["type"] != "ExternalName" and "port" in port:
-            _set(port, targetPort=port["port"])
+        if not port.get("targetPort") and "port" in port:
+            port["targetPort"] = port["port"]
     if spec["sessionAffinity"] == "ClientIP":
         client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
         _set(client, timeoutSeconds=10800)

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions: what they add to the served resources, and those of the Gateway API, which are built in."""
+"""CustomResourceDefinitions: what they add to the served resources, and the Gateway API's, which are built in."""
 
 from __future__ import annotations
 
@@ -162,9 +162,7 @@ class Definitions:
         spec = obj.get("spec") or {}
         names = spec.get("names") or {}
         found: list[Cause] = []
-        for key in ("plural", "kind"):
-            if not names.get(key):
-                found.append(required(f"spec.names.{key}"))
+        found += [required(f"spec.names.{key}") for key in ("plural", "kind") if not names.get(key)]
         if not spec.get("group"):
             found.append(required("spec.group"))
         name = f"{names.get('plural', '')}.{spec.get('group', '')}"

@@ -115,7 +115,7 @@ def named_items(schema: Json, value: list[Any]) -> dict[str, Any] | None:
 def field_set(schema: Json, value: Any, *, containers: bool = False) -> FieldSet:
     """The fields that a value sets. `containers` makes maps members as well, as changes found by comparison do."""
     if isinstance(value, dict) and value and not is_atomic_map(schema):
-        found: FieldSet = {"." : {}} if containers else {}
+        found: FieldSet = {".": {}} if containers else {}
         for key, content in value.items():
             found[f"f:{key}"] = field_set(child(schema, key), content, containers=containers)
         return found
@@ -123,7 +123,7 @@ def field_set(schema: Json, value: Any, *, containers: bool = False) -> FieldSet
         named = named_items(schema, value)
         if named is not None:
             items = schema.get("items", _EVERYTHING)
-            found = {"." : {}} if containers else {}
+            found = {".": {}} if containers else {}
             for name, item in named.items():
                 inner = field_set(items, item, containers=containers)
                 found[name] = {".": {}, **inner} if inner else {}

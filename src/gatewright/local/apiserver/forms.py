@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from gatewright.local.apiserver import tables
 from gatewright.local.apiserver.errors import not_acceptable
-from gatewright.local.apiserver.events import convert_event
+from gatewright.local.apiserver.events import CORE, convert_event
 from gatewright.local.apiserver.resources import Resource
 from gatewright.local.apiserver.store import Json, Record
+from gatewright.local.apiserver.tables import Tables
 
 encode = msgspec.json.Encoder().encode
 
@@ -62,6 +62,13 @@ def converted(resource: Resource, version: str, obj: Json) -> Json:
     return {**obj, "apiVersion": api_version}
 
 
+def to_stored(resource: Resource, obj: Json) -> Json:
+    """The object as it is stored: in its resource's storage version, Events as core/v1."""
+    if resource.kind == "Event":
+        return convert_event(obj, CORE)
+    return converted(resource, resource.storage_version, obj)
+
+
 def stored_form(resource: Resource, version: str) -> bool:
     """Whether objects are stored just as this version shows them."""
     return version == resource.storage_version and not (resource.kind == "Event" and resource.group)
@@ -72,24 +79,26 @@ def partial(obj: Json) -> Json:
     return {"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": obj["metadata"]}
 
 
-def encoded(resource: Resource, form: Form, record: Record) -> bytes:
+def encoded(resource: Resource, form: Form, record: Record, tables: Tables) -> bytes:
     """One object in the given form, as JSON."""
     if form.shape == "object" and stored_form(resource, form.version):
         return record.raw
     if form.shape == "table":
         # Ages change as time goes by, so a row is never kept.
-        return encode(tables.table(resource, form.version, [row_of(resource, form, record)], with_columns=True))
+        row = row_of(resource, form, record, tables)
+        table = tables.table(resource, form.version, [row], with_columns=True)
+        table["metadata"] = {"resourceVersion": str(record.revision)}
+        return encode(table)
     if form.shape == "metadata":
         return record.encoded("metadata", lambda obj: encode(partial(obj)))
     return record.encoded(form, lambda obj: encode(converted(resource, form.version, obj)))
 
 
-def row_of(resource: Resource, form: Form, record: Record) -> Json:
+def row_of(resource: Resource, form: Form, record: Record, tables: Tables) -> Json:
     """One object as a row of a `Table`."""
-    obj = converted(resource, form.version, record.obj)
-    row: Json = {"cells": tables.cells(resource, form.version, obj)}
+    row: Json = {"cells": tables.cells(resource, form.version, record.obj)}
     if form.include == "Object":
-        row["object"] = obj
+        row["object"] = converted(resource, form.version, record.obj)
     elif form.include != "None":
-        row["object"] = partial(obj)
+        row["object"] = partial(record.obj)
     return row

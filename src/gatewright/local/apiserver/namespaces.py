@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gatewright.local.apiserver.deleting import Deleting, DeleteOptions
+from gatewright.local.apiserver.deleting import DeleteOptions, Deleting
 from gatewright.local.apiserver.metadata import new_metadata, now
 from gatewright.local.apiserver.reading import table_key
 from gatewright.local.apiserver.resources import Catalog

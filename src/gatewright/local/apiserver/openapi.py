@@ -28,7 +28,7 @@ _SPECIAL_NAMES = {
 _PARAMETER = re.compile(r"^\s*\* \*\*([^*]+)\*\* ``[^`]*``(?: - (.*))?$")
 
 # `swagger: "2.0"` and an `info` with a title, as protobuf: clients that ask for version 2 learn that there is nothing.
-EMPTY_V2_PROTOBUF = b'\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.35.0'
+EMPTY_V2_PROTOBUF = b"\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.35.0"
 EMPTY_V2: Json = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.35.0"}, "paths": {}}
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -157,7 +157,7 @@ def _component(type_: str, components: Json) -> str:
         reference = _reference(target, components)
         if reference is not None:
             kept = {key: value for key, value in schema.items() if key.startswith("x-kubernetes-")}
-            extra = {"default": {}} if not field.type.startswith("*") and target in builtin.table().types else {}
+            extra: Json = {"default": {}} if not field.type.startswith("*") and target in builtin.table().types else {}
             schema = {**kept, **reference, **extra}
         if field.name in texts:
             schema = {**schema, "description": texts[field.name]}

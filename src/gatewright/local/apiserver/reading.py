@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from gatewright.local.apiserver import scale, tables
+from gatewright.local.apiserver import scale
 from gatewright.local.apiserver.errors import bad_request, expired, no_such_path, not_found, too_large_revision
-from gatewright.local.apiserver.forms import Form, encode, encoded, negotiate, row_of
+from gatewright.local.apiserver.forms import Form, converted, encode, encoded, negotiate, row_of
 from gatewright.local.apiserver.request import Options, Target
-from gatewright.local.apiserver.resources import Catalog, Resource
+from gatewright.local.apiserver.resources import Resource
 from gatewright.local.apiserver.selectors import Predicate, conjunction, field_selector, label_selector
 from gatewright.local.apiserver.store import Json, Record, Store
+from gatewright.local.apiserver.tables import Tables
 
 _ALWAYS_SELECTABLE = frozenset({"metadata.name", "metadata.namespace"})
 SNAPSHOTS = 64
@@ -54,9 +55,9 @@ def requested_revision(options: Options) -> int | None:
 class Reading:
     """Reads objects out of the store."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, tables: Tables) -> None:
         self._store = store
-        self._catalog = catalog
+        self.tables = tables
         self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
 
     def record(self, target: Target) -> Record:
@@ -79,9 +80,9 @@ class Reading:
         """A verb's answer in the form that the client accepts. A plain dict (a `Scale`, a `Status`) goes as it is."""
         if not isinstance(record, Record):
             return encode(record)
-        return encoded(target.resource, negotiate(accept, target.version), record)
+        return encoded(target.resource, negotiate(accept, target.version), record, self.tables)
 
-    def list(self, target: Target, options: Options, accept: str) -> bytes:
+    def listing(self, target: Target, options: Options, accept: str) -> bytes:
         """All objects of the target that the selectors select, as a list object or a `Table`."""
         if target.subresource:
             raise no_such_path()
@@ -98,7 +99,7 @@ class Reading:
         else:
             records = self._store.table(table_key(resource)).records(target.namespace)
             if predicate is not None:
-                records = [record for record in records if predicate(record.obj)]
+                records = [r for r in records if predicate(converted(resource, target.version, r.obj))]
             snapshot, start = _Snapshot(self._store.revision, records), 0
         page = snapshot.records[start : start + limit] if limit > 0 else snapshot.records[start:]
         metadata: Json = {"resourceVersion": str(snapshot.revision)}
@@ -107,7 +108,20 @@ class Reading:
             metadata["continue"] = self._token(snapshot, token, start + len(page))
             if predicate is None:
                 metadata["remainingItemCount"] = remaining
-        return _list(resource, form, page, metadata)
+        return self._encoded_list(resource, form, page, metadata)
+
+    def _encoded_list(self, resource: Resource, form: Form, records: list[Record], metadata: Json) -> bytes:
+        if form.shape == "table":
+            rows = [row_of(resource, form, record, self.tables) for record in records]
+            table = self.tables.table(resource, form.version, rows, with_columns=True)
+            table["metadata"] = metadata
+            return encode(table)
+        if form.shape == "metadata":
+            head: Json = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
+        else:
+            head = {"kind": resource.list_type, "apiVersion": resource.api_version(form.version), "metadata": metadata}
+        items = b",".join([encoded(resource, form, record, self.tables) for record in records])
+        return b"".join((encode(head)[:-1], b',"items":[', items, b"]}"))
 
     def _token(self, snapshot: _Snapshot, previous: str, start: int) -> str:
         key = _parse_token(previous)[0] if previous else secrets.token_hex(8)
@@ -139,17 +153,3 @@ def _parse_token(token: str) -> tuple[str, int]:
 def table_key(resource: Resource) -> str:
     """The store's table of a resource. The two Event resources are one."""
     return "events" if resource.kind == "Event" else resource.qualified
-
-
-def _list(resource: Resource, form: Form, records: list[Record], metadata: Json) -> bytes:
-    if form.shape == "table":
-        rows = [row_of(resource, form, record) for record in records]
-        table = tables.table(resource, form.version, rows, with_columns=True)
-        table["metadata"] = metadata
-        return encode(table)
-    if form.shape == "metadata":
-        head: Json = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
-    else:
-        head = {"kind": resource.list_type, "apiVersion": resource.api_version(form.version), "metadata": metadata}
-    items = b",".join([encoded(resource, form, record) for record in records])
-    return b"".join((encode(head)[:-1], b',"items":[', items, b"]}"))

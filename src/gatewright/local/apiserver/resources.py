@@ -1,4 +1,4 @@
-"""What is served: the built-in resources, the Gateway API's, and those that CustomResourceDefinitions add at run time."""
+"""What is served: the built-in resources, the Gateway API's, and what CustomResourceDefinitions add at run time."""
 
 from __future__ import annotations
 
@@ -57,17 +57,52 @@ class Resource:
 _SCALABLE = frozenset({"deployments.apps", "replicasets.apps", "statefulsets.apps", "replicationcontrollers"})
 # Built-in resources whose objects have no metadata.generation.
 _UNCOUNTED = frozenset(
-    "namespaces services secrets configmaps nodes events serviceaccounts endpoints leases.coordination.k8s.io "
-    "events.events.k8s.io horizontalpodautoscalers.autoscaling roles.rbac.authorization.k8s.io "
-    "rolebindings.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io "
-    "clusterrolebindings.rbac.authorization.k8s.io apiservices.apiregistration.k8s.io persistentvolumeclaims "
-    "persistentvolumes resourcequotas limitranges storageclasses.storage.k8s.io controllerrevisions.apps "
-    "priorityclasses.scheduling.k8s.io".split()
+    [
+        "namespaces",
+        "services",
+        "secrets",
+        "configmaps",
+        "nodes",
+        "events",
+        "serviceaccounts",
+        "endpoints",
+        "leases.coordination.k8s.io",
+        "events.events.k8s.io",
+        "horizontalpodautoscalers.autoscaling",
+        "roles.rbac.authorization.k8s.io",
+        "rolebindings.rbac.authorization.k8s.io",
+        "clusterroles.rbac.authorization.k8s.io",
+        "clusterrolebindings.rbac.authorization.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "resourcequotas",
+        "limitranges",
+        "storageclasses.storage.k8s.io",
+        "controllerrevisions.apps",
+        "priorityclasses.scheduling.k8s.io",
+    ]
 )
 _EVENT_FIELDS = frozenset(
-    "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid involvedObject.apiVersion "
-    "involvedObject.resourceVersion involvedObject.fieldPath reason reportingComponent source type regarding.kind "
-    "regarding.namespace regarding.name regarding.uid regarding.apiVersion reportingController".split()
+    [
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+        "regarding.kind",
+        "regarding.namespace",
+        "regarding.name",
+        "regarding.uid",
+        "regarding.apiVersion",
+        "reportingController",
+    ]
 )
 _SELECTABLE: dict[str, frozenset[str]] = {
     "events": _EVENT_FIELDS,
@@ -76,8 +111,16 @@ _SELECTABLE: dict[str, frozenset[str]] = {
     "namespaces": frozenset({"status.phase"}),
     "nodes": frozenset({"spec.unschedulable"}),
     "pods": frozenset(
-        "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName spec.hostNetwork status.phase "
-        "status.podIP status.nominatedNodeName".split()
+        [
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ]
     ),
     "replicasets.apps": frozenset({"status.replicas"}),
     "secrets": frozenset({"type"}),
@@ -85,9 +128,7 @@ _SELECTABLE: dict[str, frozenset[str]] = {
 }
 
 
-def _kind(
-    group: str, kind: str, plural: str, *short_names: str, namespaced: bool = True, status: bool = True
-) -> Kind:
+def _kind(group: str, kind: str, plural: str, *short_names: str, namespaced: bool = True, status: bool = True) -> Kind:
     return Kind(
         group=group,
         version="v1",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gatewright.local.apiserver.request import as_object, decode_document, media_type
 from gatewright.local.apiserver.protobuf import PROTOBUF, decode_protobuf
+from gatewright.local.apiserver.request import as_object, decode_document, media_type
 from gatewright.local.apiserver.store import Json
 
 USER = "kubernetes-admin"

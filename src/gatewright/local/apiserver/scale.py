@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gatewright.local.apiserver.errors import Cause, bad_request, invalid
+from gatewright.local.apiserver.errors import bad_request, invalid
 from gatewright.local.apiserver.resources import Resource
 from gatewright.local.apiserver.store import Json
+from gatewright.model.causes import Cause
 
 
 def selector_text(selector: Json | None) -> str:

@@ -57,12 +57,12 @@ def _unparsable(text: str, why: str) -> Exception:
 def _split(text: str, tokens: list[str]) -> list[list[str]]:
     parts: list[list[str]] = [[]]
     depth = 0
-    for token in tokens:
-        depth += (token == "(") - (token == ")")
-        if token == "," and depth == 0:
+    for word in tokens:
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if word == "," and depth == 0:
             parts.append([])
         else:
-            parts[-1].append(token)
+            parts[-1].append(word)
     if depth != 0 or any(not part for part in parts):
         raise _unparsable(text, "found ',' or unbalanced parentheses, expected: identifier")
     return parts

@@ -14,14 +14,12 @@ from gatewright.local.apiserver.store import Json
 from gatewright.model.causes import Cause, duplicate, invalid, not_supported, required
 
 IMMUTABLE = "field is immutable"
-_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_SECRET_KEY_TEXT = (
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_DATA_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-_ENV_TEXT = (
-    "a valid environment variable name must consist only of printable ASCII characters other than '='"
-)
+_ENV_TEXT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _PORT_NAME = re.compile(r"[-a-z0-9]{1,15}")
 _SIZE_LIMIT = 1024 * 1024
 
@@ -73,9 +71,8 @@ def _check_frozen(obj: Json, old: Json, found: list[Cause]) -> None:
     detail = "Forbidden: field is immutable when `immutable` is set"
     if not obj.get("immutable"):
         found.append(Cause("FieldValueForbidden", detail, "immutable"))
-    for key in ("data", "binaryData"):
-        if (obj.get(key) or {}) != (old.get(key) or {}):
-            found.append(Cause("FieldValueForbidden", detail, key))
+    changed = [key for key in ("data", "binaryData") if (obj.get(key) or {}) != (old.get(key) or {})]
+    found += [Cause("FieldValueForbidden", detail, key) for key in changed]
 
 
 def _check_pod_update(obj: Json, old: Json, found: list[Cause]) -> None:
@@ -95,8 +92,9 @@ def _check_pod_update(obj: Json, old: Json, found: list[Cause]) -> None:
     if new_spec != old_spec:
         message = (
             "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
+            "negative)"
         )
         found.append(Cause("FieldValueForbidden", message, "spec"))
 
@@ -118,9 +116,7 @@ def _check_port_name(name: str, field: str, found: list[Cause]) -> None:
     if len(name) > 15:
         found.append(invalid(field, name, "must be no more than 15 bytes"))
     elif _PORT_NAME.fullmatch(name) is None or name.startswith("-") or name.endswith("-") or "--" in name:
-        found.append(
-            invalid(field, name, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-        )
+        found.append(invalid(field, name, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"))
     elif not re.search("[a-z]", name):
         found.append(invalid(field, name, "must contain at least one letter (a-z)"))
 
@@ -181,9 +177,7 @@ def _check_container(container: Json, field: str, volumes: set[str], found: list
         elif "=" in name or not name.isprintable() or not name.isascii():
             found.append(invalid(f"{inner}.name", name, _ENV_TEXT))
         if variable.get("value") and variable.get("valueFrom"):
-            found.append(
-                invalid(f"{inner}.valueFrom", "", "may not be specified when `value` is not empty")
-            )
+            found.append(invalid(f"{inner}.valueFrom", "", "may not be specified when `value` is not empty"))
     for index, mount in enumerate(container.get("volumeMounts") or []):
         inner = f"{field}.volumeMounts[{index}]"
         if not mount.get("name"):
@@ -206,15 +200,19 @@ def _check_probe(probe: Json, field: str, found: list[Cause]) -> None:
         found.append(
             Cause("FieldValueForbidden", "Forbidden: may not specify more than 1 handler type", f"{field}.{actions[1]}")
         )
-    port = probe.get("httpGet", probe.get("tcpSocket", {})).get("port") if actions else None
     if actions and actions[0] in ("httpGet", "tcpSocket"):
+        port = probe[actions[0]].get("port")
         if port is None or port == "":
             found.append(required(f"{field}.{actions[0]}.port"))
         elif isinstance(port, int):
             _check_port_number(port, f"{field}.{actions[0]}.port", found)
     for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        if probe.get(key, 0) < 0:
-            found.append(invalid(f"{field}.{key}", probe[key], "must be greater than or equal to 0"))
+        _check_not_negative(probe.get(key, 0), f"{field}.{key}", found)
+
+
+def _check_not_negative(value: int, field: str, found: list[Cause]) -> None:
+    if value < 0:
+        found.append(invalid(field, value, "must be greater than or equal to 0"))
 
 
 def _check_pod(obj: Json, found: list[Cause]) -> None:
@@ -233,7 +231,9 @@ def _check_selector(selector: Json, field: str, found: list[Cause]) -> None:
         elif operator in ("Exists", "DoesNotExist") and values:
             message = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             found.append(Cause("FieldValueForbidden", message, f"{inner}.values"))
-        found += [invalid(f"{inner}.key", expression.get("key", ""), t) for t in qualified_name(expression.get("key", ""))]
+        found += [
+            invalid(f"{inner}.key", expression.get("key", ""), t) for t in qualified_name(expression.get("key", ""))
+        ]
 
 
 def _check_workload(obj: Json, found: list[Cause]) -> None:
@@ -246,12 +246,9 @@ def _check_workload(obj: Json, found: list[Cause]) -> None:
     metadata = template.get("metadata", {})
     if selector and not match_labels(selector)({"metadata": metadata}):
         labels = metadata.get("labels") or {}
-        found.append(
-            invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
-        )
+        found.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     found += check_labels(metadata.get("labels"), "spec.template.metadata.labels")
-    if spec.get("replicas", 0) < 0:
-        found.append(invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
+    _check_not_negative(spec.get("replicas", 0), "spec.replicas", found)
     _check_containers(template.get("spec", {}), "spec.template.spec", found)
     policy = template.get("spec", {}).get("restartPolicy", "Always")
     if policy != "Always":
@@ -278,7 +275,9 @@ def _check_deployment(obj: Json, found: list[Cause]) -> None:
                 )
                 found.append(invalid(f"{field}.{key}", value, text))
         if all(rolling.get(key) in (0, "0%") for key in ("maxUnavailable", "maxSurge")):
-            found.append(invalid(f"{field}.maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0"))
+            found.append(
+                invalid(f"{field}.maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0")
+            )
 
 
 def _check_job(obj: Json, found: list[Cause]) -> None:
@@ -305,9 +304,7 @@ def _check_service(obj: Json, found: list[Cause]) -> None:
         else:
             found += [invalid("spec.externalName", name, text) for text in subdomain(name.rstrip("."))]
     if headless and type_ in ("NodePort", "LoadBalancer"):
-        found.append(
-            invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {type_} services")
-        )
+        found.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {type_} services"))
     for index, address in enumerate(spec.get("clusterIPs") or []):
         if address != "None" and not _is_address(address):
             text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
@@ -395,16 +392,15 @@ def _check_config_map(obj: Json, found: list[Cause]) -> None:
     if size > _SIZE_LIMIT:
         found.append(Cause("FieldValueTooLong", f"Too long: may not be more than {_SIZE_LIMIT} bytes", ""))
     both = (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys()
-    for name in sorted(both):
-        found.append(invalid(f"data[{name}]", name, "duplicate of key present in binaryData"))
+    found += [invalid(f"data[{name}]", name, "duplicate of key present in binaryData") for name in sorted(both)]
 
 
 def _check_key(name: str, key: str, found: list[Cause]) -> None:
     field = f"{key}[{name}]"
     if len(name) > 253:
         found.append(invalid(field, name, "must be no more than 253 bytes"))
-    if _SECRET_KEY.fullmatch(name) is None:
-        found.append(invalid(field, name, _SECRET_KEY_TEXT))
+    if _DATA_KEY.fullmatch(name) is None:
+        found.append(invalid(field, name, _DATA_KEY_TEXT))
     elif name in (".", ".."):
         found.append(invalid(field, name, f"must not be '{name}'"))
 
@@ -421,9 +417,8 @@ def _check_secret(obj: Json, found: list[Cause]) -> None:
     data: dict[str, str] = obj.get("data") or {}
     for name in data:
         _check_key(name, "data", found)
-    for name in _SECRET_NEEDS.get(obj.get("type", ""), ()):
-        if name not in data:
-            found.append(required(f"data[{name}]"))
+    needed = _SECRET_NEEDS.get(obj.get("type", ""), ())
+    found += [required(f"data[{name}]") for name in needed if name not in data]
     if sum(len(base64.b64decode(value)) for value in data.values()) > _SIZE_LIMIT:
         found.append(Cause("FieldValueTooLong", f"Too long: may not be more than {_SIZE_LIMIT} bytes", "data"))
 

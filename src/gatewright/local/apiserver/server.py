@@ -25,7 +25,7 @@ from gatewright.local.apiserver.store import Store
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 600
-"""How long an idle connection stays open: longer than Go's clients keep theirs, so that none is closed under a request."""
+"""How long an idle connection stays open: longer than Go's clients keep theirs, so none closes under a request."""
 DRAIN_SECONDS = 2
 """How long `stop` waits for requests in flight."""
 

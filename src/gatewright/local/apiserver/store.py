@@ -95,7 +95,7 @@ class Table:
         self._floor = floor
         self._events: list[Event] = []
         self._first = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def get(self, namespace: str, name: str) -> Record | None:
         """The object of that name, or None."""
@@ -136,7 +136,9 @@ class Table:
     def changed(self) -> asyncio.Future[None]:
         """A future that completes at the next change (or when the store closes)."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiting.add(future)
+        # Whoever gives up waiting cancels the future.
+        future.add_done_callback(self._waiting.discard)
         return future
 
     def append(self, event: Event) -> None:
@@ -150,7 +152,7 @@ class Table:
 
     def wake(self) -> None:
         """Complete every pending `changed`."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
                 future.set_result(None)

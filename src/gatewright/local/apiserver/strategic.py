@@ -18,7 +18,8 @@ def strategic_merge(schema: Json, target: Any, patch: Json) -> Json:
     """The target after the patch; `schema` says by `x-kubernetes-patch-merge-key` and `-strategy` which lists merge."""
     directive = patch.get(_DIRECTIVE)
     if directive == "replace":
-        return _clean({key: value for key, value in patch.items() if key != _DIRECTIVE})
+        replacement: Json = _clean(patch)
+        return replacement
     if directive == "delete":
         return {}
     if directive is not None and directive != "merge":
@@ -75,7 +76,9 @@ def _merge_list(schema: Json, old: list[Any], new: list[Any]) -> list[Any]:
     for item in new:
         if not isinstance(item, dict) or key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
-        at = next((i for i, known in enumerate(merged) if isinstance(known, dict) and known.get(key) == item[key]), None)
+        at = next(
+            (i for i, known in enumerate(merged) if isinstance(known, dict) and known.get(key) == item[key]), None
+        )
         if item.get(_DIRECTIVE) == "delete":
             merged = [known for known in merged if not (isinstance(known, dict) and known.get(key) == item[key])]
         elif at is None:
@@ -94,11 +97,8 @@ def _ordered(schema: Json, items: list[Any], order: list[Any]) -> list[Any]:
 
     wanted = [name(item) for item in order]
     listed = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted.index(name(item)))
-    result: list[Any] = []
     remaining = iter(listed)
-    for item in items:
-        result.append(next(remaining) if name(item) in wanted else item)
-    return result
+    return [next(remaining) if name(item) in wanted else item for item in items]
 
 
 def _clean(value: Any) -> Any:

@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 
-from gatewright.local.apiserver import tables
 from gatewright.local.apiserver.errors import StatusError, bad_request, expired, too_large_revision
 from gatewright.local.apiserver.forms import Form, converted, encode, encoded, negotiate, row_of
 from gatewright.local.apiserver.reading import Reading, predicate_of, requested_revision, table_key
@@ -27,6 +26,7 @@ class Watch:
         self._store = store
         self._target = target
         self._resource = target.resource
+        self._tables = reading.tables
         self._table = store.table(table_key(target.resource))
         self._form: Form = negotiate(accept, target.version, options.query.get("includeObject", ""))
         self._predicate = predicate_of(target.resource, options)
@@ -80,7 +80,7 @@ class Watch:
             if now >= end:
                 break
             wake_at = min(end, bookmark) if self._bookmarks else end
-            if not await _completes(self._table.changed(), wake_at - now) and self._bookmarks:
+            if not await _completes(self._table.changed(), wake_at - now) and wake_at == bookmark:
                 bookmark = loop.time() + BOOKMARK_SECONDS
                 self._revision = self._store.revision
                 yield self._bookmark()
@@ -144,11 +144,11 @@ class Watch:
 
     def _encoded(self, record: Record) -> bytes:
         if self._form.shape != "table":
-            return encoded(self._resource, self._form, record)
-        table = tables.table(
+            return encoded(self._resource, self._form, record, self._tables)
+        table = self._tables.table(
             self._resource,
             self._form.version,
-            [row_of(self._resource, self._form, record)],
+            [row_of(self._resource, self._form, record, self._tables)],
             with_columns=not self._columns_sent,
         )
         self._columns_sent = True
@@ -171,7 +171,7 @@ class Watch:
                 "cells": [],
                 "object": {**obj, "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"},
             }
-            obj = tables.table(self._resource, self._form.version, [row], with_columns=False)
+            obj = self._tables.table(self._resource, self._form.version, [row], with_columns=False)
             obj["metadata"] = {"resourceVersion": str(self._revision)}
         return _line("BOOKMARK", encode(obj))
 
@@ -185,8 +185,9 @@ def _history_gone(revision: int, current: int) -> StatusError:
 
 
 async def _completes(future: asyncio.Future[None], seconds: float) -> bool:
-    """Whether the future completes within the time."""
-    done, _ = await asyncio.wait((future,), timeout=max(0.0, seconds))
-    if not done:
+    """Whether the future completes within the time. It is cancelled when it doesn't, or when nobody waits any more."""
+    try:
+        done, _ = await asyncio.wait((future,), timeout=max(0.0, seconds))
+    finally:
         future.cancel()
     return bool(done)

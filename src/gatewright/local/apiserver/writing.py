@@ -16,7 +16,7 @@ from gatewright.local.apiserver.errors import (
     not_found,
     unsupported_media_type,
 )
-from gatewright.local.apiserver.forms import converted
+from gatewright.local.apiserver.forms import converted, to_stored
 from gatewright.local.apiserver.metadata import generated_name
 from gatewright.local.apiserver.patch import APPLY, JSON_PATCH, MERGE, STRATEGIC, json_patch, merge_patch
 from gatewright.local.apiserver.protobuf import decode_protobuf
@@ -139,7 +139,9 @@ class Writing:
         metadata = obj["metadata"]
         version = metadata.get("resourceVersion")
         if not version and operation == "Update" and resource.custom:
-            cause = Cause("FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion")
+            cause = Cause(
+                "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
+            )
             raise invalid(resource, target.name, [cause])
         if version and version != str(record.revision):
             raise conflict(resource, target.name, STALE)
@@ -193,7 +195,9 @@ class Writing:
 
     def _apply(self, target: Target, options: Options, applied: Json) -> Written:
         if not options.query.get("fieldManager"):
-            raise bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+            raise bad_request(
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            )
         if target.subresource == "scale":
             return self._scale(target, options, lambda old: {**old, "spec": applied.get("spec", {})})
         self._check_subresource(target)
@@ -207,7 +211,7 @@ class Writing:
         old = None if record is None else converted(target.resource, target.version, record.copy())
         applied = converted(target.resource, target.version, applied)
         obj = apply(target, schema, old, applied, options.query["fieldManager"], force=options.flag("force"))
-        obj = converted(target.resource, target.resource.storage_version, obj)
+        obj = to_stored(target.resource, obj)
         if record is None:
             return self._insert(target, obj, options, options.manager, operation="Apply"), 201
         obj["metadata"].pop("resourceVersion", None)
@@ -237,5 +241,3 @@ def _decode(content_type: str, raw: bytes) -> Json:
     if not raw.strip():
         raise bad_request("the request has no body; expected an object")
     return as_object(decode_document(content_type, raw))
-
-

@@ -46,7 +46,7 @@ class DeploymentController:
     def __init__(self, client: Client, state: State) -> None:
         self._client = client
         self._state = state
-        self._moved: dict[str, tuple[object, float]] = {}  # uid -> what the rollout looked like, and since when
+        self._moved: dict[Key, tuple[object, float]] = {}  # what the rollout looked like, and since when
         self.reconciler = Reconciler("deployments", self.reconcile)
         self._timers = Timers(self.reconciler.enqueue)
 
@@ -58,6 +58,7 @@ class DeploymentController:
         """Bring one Deployment to where it should be."""
         deployment = self._state.deployments.get(key)
         if deployment is None or deployment.deleting:
+            self._moved.pop(key, None)
             return
         replica_sets = self._state.replica_sets_of.lookup(deployment.metadata.uid)
         those = owned(deployment, [r for r in replica_sets if not r.deleting])
@@ -130,17 +131,17 @@ class DeploymentController:
 
     def _stalled(self, deployment: Deployment, those: Owned) -> bool:
         """Whether an unfinished rollout has not moved for its deadline; sets the timer for that moment."""
-        now, uid = asyncio.get_running_loop().time(), deployment.metadata.uid
-        looks = (deployment.spec, [(r.name, r.spec.replicas, r.status) for r in those.all])
-        before, since = self._moved.get(uid, (None, now))
+        now, key = asyncio.get_running_loop().time(), deployment.key
+        looks = (deployment.metadata.uid, deployment.spec, [(r.name, r.spec.replicas, r.status) for r in those.all])
+        before, since = self._moved.get(key, (None, now))
         if before != looks:
             since = now
-        self._moved[uid] = (looks, since)
+        self._moved[key] = (looks, since)
         if is_complete(deployment, deployment.status) or deployment.spec.paused:
             return False
         left = since + deployment.spec.progress_deadline_seconds - now
         if left > 0:
-            self._timers.set(deployment.key, left)
+            self._timers.set(key, left)
         return left <= 0
 
 

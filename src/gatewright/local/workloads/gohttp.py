@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from gatewright.local.workloads.exchange import Answer, Request
 
 TEXT = "text/plain; charset=utf-8"
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_JSON_ESCAPES = (
+    (b"&", rb"\u0026"),
+    (b"<", rb"\u003c"),
+    (b">", rb"\u003e"),
+    ("\u2028".encode(), rb"\u2028"),
+    ("\u2029".encode(), rb"\u2029"),
+)
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _HTML = re.compile(
@@ -51,16 +59,10 @@ def header_map(request: Request) -> dict[str, list[str]]:
 
 def indented_json(value: Any) -> bytes:
     """JSON as `json.MarshalIndent(value, "", " ")` writes it."""
-    text = json.dumps(value, indent=1, ensure_ascii=False)
-    for char, escape in (
-        ("&", r"\u0026"),
-        ("<", r"\u003c"),
-        (">", r"\u003e"),
-        ("\u2028", r"\u2028"),
-        ("\u2029", r"\u2029"),
-    ):
+    text = msgspec.json.format(msgspec.json.encode(value), indent=1)
+    for char, escape in _JSON_ESCAPES:
         text = text.replace(char, escape)
-    return text.encode("utf-8", "replace")
+    return text
 
 
 def parse_duration(text: str) -> float:

@@ -12,6 +12,8 @@ from gatewright.local.workloads.program import Behaviour, Exit, Port, Program
 _DEFAULT_TEXT = "hello-world"  # ECHO_TEXT of the image
 _NEWEST = "1.0.0"
 _FLAGS = ("listen", "status-code", "text", "version")
+_PLAIN = re.compile(rb"/(?!health)(?:[\w-][\w.-]*(?:/(?=[\w-])|/?\Z|(?=\?)))*(?:\?.*)?\Z", re.ASCII)
+"""Targets that need no look at their path: clean already, and not the health check's."""
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -46,7 +48,7 @@ class HttpEcho(Behaviour):
 
     def answer(self, request: Request, port: Port) -> Answer:
         """The text, whatever was asked for."""
-        if request.target == b"/":
+        if _PLAIN.match(request.target):
             return self._echo
         path = request.path
         answer = server_answer(request)

@@ -66,7 +66,7 @@ class Kubelet:
         """The port that listens for a pod's `port`; None when nothing can be named."""
         running = self._running.get(pod.key)
         if running is None or running.uid != pod.metadata.uid:
-            return port if self._addresses.own else None
+            return None if pod.spec.node_name == NODE else port
         return running.real_port(port)
 
     async def reconcile(self, key: Key) -> None:

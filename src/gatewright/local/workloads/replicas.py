@@ -36,25 +36,22 @@ class Expectations:
     def pending(self, owner: str, pods: Iterable[Pod]) -> tuple[int, set[str]]:
         """How many pods are made but not seen, and the uids of those that are seen but deleted."""
         seen = {pod.metadata.uid: pod for pod in pods}
-        created = self._fresh(self._created, owner)
-        deleted = self._fresh(self._deleted, owner)
-        for uid in [uid for uid in created if uid in seen]:
-            del created[uid]
-        for uid in [uid for uid in deleted if uid not in seen or seen[uid].deleting]:
-            del deleted[uid]
+        created = [uid for uid in self._recent(self._created, owner) if uid not in seen]
+        deleted = [uid for uid in self._recent(self._deleted, owner) if uid in seen and not seen[uid].deleting]
+        _keep(self._created, owner, created)
+        _keep(self._deleted, owner, deleted)
         return len(created), set(deleted)
 
-    def forget(self, owner: str) -> None:
-        """The owner is gone."""
-        self._created.pop(owner, None)
-        self._deleted.pop(owner, None)
-
     @staticmethod
-    def _fresh(of: dict[str, dict[str, float]], owner: str) -> dict[str, float]:
+    def _recent(of: dict[str, dict[str, float]], owner: str) -> list[str]:
         oldest = _now() - _FORGOTTEN_AFTER
-        left = {uid: at for uid, at in of.get(owner, {}).items() if at > oldest}
-        of[owner] = left
-        return left
+        return [uid for uid, at in of.get(owner, {}).items() if at > oldest]
+
+
+def _keep(of: dict[str, dict[str, float]], owner: str, uids: list[str]) -> None:
+    before = of.pop(owner, {})
+    if uids:
+        of[owner] = {uid: before[uid] for uid in uids}
 
 
 def _now() -> float:

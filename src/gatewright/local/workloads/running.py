@@ -175,11 +175,17 @@ class RunningPod:
         return PodFacts(self.address, self._host_ip, self._node)
 
     def real_port(self, port: int) -> int | None:
-        """The port that listens for the pod's `port`. Of a shared address, None for a port that no pod listens on."""
+        """The port that listens for the pod's `port`; None for one that must not be named.
+
+        That is a port of a shared address that isn't this pod's, and one that a stand-in is about to listen on. A known
+        image that doesn't listen on a port refuses connections to it, as it would in a cluster.
+        """
         endpoint = self._endpoints.get(port)
         if endpoint:
             return endpoint.port
-        return port if self._addresses.own else None
+        first = next(iter(self.containers.values())).behaviour
+        opens = first is not None and not first.known
+        return port if self._addresses.own and not opens else None
 
     async def advance(self, pod: Pod, lookup: Lookup, targets: Iterable[int]) -> bool:
         """Start what is not running yet; `targets` are the ports that Services name. Returns whether ports changed."""

@@ -122,7 +122,7 @@ def _ports(
         if port.port in overrides:
             continue
         number = target_number(port, pod)
-        real = None if number is None else real_port(pod, number)
+        real = real_port(pod, number) if number is not None and port.protocol == "TCP" else number
         if real is not None:
             yield _port(port, real)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import msgspec
 
 from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.program import Behaviour, Port, Program
@@ -37,7 +37,7 @@ class StandIn(Behaviour):
             "query": query,
             "headers": _headers(request),
         }
-        text = json.dumps(body, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n"
+        text = msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n"
         return Answer(200, [("Content-Type", "application/json"), ("X-Gatewright-Stand-In", "true")], text)
 
     def log(self, request: Request, answer: Answer, seconds: float) -> str | None:

@@ -44,28 +44,28 @@ class Workloads:
         self._replica_sets = ReplicaSetController(client, state)
         self._stateful_sets = StatefulSetController(client, state)
         self._daemon_sets = DaemonSetController(client, state)
+        self._reconcilers = (
+            self._deployments.reconciler,
+            self._stateful_sets.reconciler,
+            self._daemon_sets.reconciler,
+            self._replica_sets.reconciler,
+            self._kubelet.reconciler,
+            self._services.reconciler,
+        )
         self._started = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Run until cancelled."""
-        reconcilers = (
-            self._kubelet.reconciler,
-            self._services.reconciler,
-            self._deployments.reconciler,
-            self._replica_sets.reconciler,
-            self._stateful_sets.reconciler,
-            self._daemon_sets.reconciler,
-        )
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close)
-            for reconciler in reconcilers:
+            await self._kubelet.register()
+            for reconciler in self._reconcilers:
                 await stack.enter_async_context(reconciler)
             async with asyncio.TaskGroup() as group:
                 reflectors = self._state.reflectors(self._client)
                 for reflector in reflectors:
                     group.create_task(reflector.run())
-                await self._kubelet.register()
                 for reflector in reflectors:
                     await reflector.synced()
                 # Only a whole view may be acted on: without its pods a ReplicaSet would look empty.
@@ -77,6 +77,11 @@ class Workloads:
         """A container's log, in the shape in which the embedded API asks for it (`pods/log`)."""
         async for chunk in self._kubelet.logs(query):
             yield chunk
+
+    async def idle(self) -> None:
+        """Return when everything that is known of is where it should be; writes may still be on their way back."""
+        for reconciler in self._reconcilers:
+            await reconciler.idle()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run(), name="workloads")

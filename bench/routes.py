@@ -1,0 +1,124 @@
+"""Runs inside `gatewright up --exec`: grows the number of routes and measures what one more costs.
+
+python -m bench.routes LAYOUT CHANGES SIZE...    prints one JSON line a size
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.probe import Probe
+from gatewright.cluster import Client
+from gatewright.model.gateway import Gateway, HTTPRoute
+from gatewright.model.meta import Key
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def route(layout: str, name: str) -> dict[str, Any]:
+    """A route of its own host (`hosts`), or of a path of its own on the one host that all share (`paths`)."""
+    spec: dict[str, Any] = {
+        "parentRefs": [{"name": "bench"}],
+        "rules": [{"backendRefs": [{"name": "app", "port": 8080}]}],
+    }
+    if layout == "hosts":
+        spec["hostnames"] = [f"{name}.example.com"]
+    else:
+        spec["rules"][0]["matches"] = [{"path": {"type": "PathPrefix", "value": f"/{name}"}}]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "namespace": "bench"},
+        "spec": spec,
+    }
+
+
+def request(layout: str, name: str) -> tuple[str, str]:
+    """Host and path that the route answers."""
+    return (f"{name}.example.com", "/") if layout == "hosts" else ("example.com", f"/{name}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, its children left out."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def attached(client: Client, count: int) -> None:
+    """Wait until the Gateway counts `count` routes."""
+    while True:
+        gateway = await client.get(Gateway, Key("bench", "bench"))
+        if sum(listener.attached_routes for listener in gateway.status.listeners) == count:
+            return
+        await asyncio.sleep(0.2)
+
+
+async def quiet(pid: int) -> None:
+    """Wait until the control plane has nothing left to do."""
+    before = cpu_seconds(pid)
+    while True:
+        await asyncio.sleep(0.5)
+        now = cpu_seconds(pid)
+        if now - before < 0.03:
+            return
+        before = now
+
+
+async def grow(client: Client, layout: str, start: int, size: int) -> None:
+    slots = asyncio.Semaphore(8)
+
+    async def create(number: int) -> None:
+        async with slots:
+            await client.create(route(layout, f"route-{number}"))
+
+    await asyncio.gather(*(create(number) for number in range(start, size)))
+
+
+async def main(layout: str, changes: int, sizes: list[int]) -> None:
+    edge = urlsplit(os.environ["EDGE_URL"])
+    control_plane = os.getppid()
+    probe = await Probe.connect(edge.hostname or "", edge.port or 80)
+    async with Client.connect(os.environ["KUBECONFIG"]) as client:
+        size = 0
+        for target in sizes:
+            await grow(client, layout, size, target)
+            size = target
+            await attached(client, size)
+            await probe.until(*request(layout, f"route-{size - 1}"), 200)
+            await quiet(control_plane)
+            delays, others = [], set()
+            before = cpu_seconds(control_plane)
+            for number in range(changes):
+                name = f"probe-{number}"
+                assert await probe.status(*request(layout, name)) == 404
+                await client.create(route(layout, name))
+                delay, seen = await probe.until(*request(layout, name), 200)
+                delays.append(delay)
+                others |= seen - {404}
+                await client.delete(HTTPRoute, Key("bench", name))
+                await probe.until(*request(layout, name), 404)
+            await quiet(control_plane)
+            # One creation and one deletion a round, status writes included.
+            cpu = (cpu_seconds(control_plane) - before) / (2 * changes)
+            delays.sort()
+            result = {
+                "layout": layout,
+                "routes": size,
+                "p50": delays[len(delays) // 2],
+                "p99": delays[min(len(delays) - 1, int(len(delays) * 0.99))],
+                "worst": delays[-1],
+                "cpu": cpu,
+                "others": sorted(others),
+            }
+            print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    _, layout, changes, *sizes = sys.argv
+    asyncio.run(main(layout, int(changes), [int(size) for size in sizes]))

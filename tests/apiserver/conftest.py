@@ -1,0 +1,156 @@
+"""A running embedded API for the tests of this room: one for them all, each test in a namespace of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gatewright.local.apiserver import ApiServer, Store
+
+
+class InProcess:
+    """Calls an `Api` as an ASGI application, without a socket."""
+
+    def __init__(self, **options: Any) -> None:
+        from gatewright.local.apiserver.app import Api
+
+        self.store = Store.memory()
+        self.api = Api(self.store, "secret", **options)
+        self.api.start("https://127.0.0.1:1")
+        self.headers: dict[str, str] = {}
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        token: str = "secret",
+    ) -> tuple[int, Any]:
+        """The status and the decoded body of the answer. `body` goes as JSON unless it is bytes."""
+        path, _, query = path.partition("?")
+        raw = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        headers = {"authorization": f"Bearer {token}", "accept": accept, "user-agent": "tests/1"}
+        if raw:
+            headers["content-type"] = content_type
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+            "scheme": "https",
+            "server": ("127.0.0.1", 1),
+            "client": ("127.0.0.1", 2),
+            "root_path": "",
+        }
+        sent: list[Any] = []
+        requests = [{"type": "http.request", "body": raw, "more_body": False}]
+
+        async def receive() -> Any:
+            if requests:
+                return requests.pop()
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.api(scope, receive, send)
+        self.headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+        content = b"".join(message.get("body", b"") for message in sent[1:])
+        is_json = "json" in self.headers.get("content-type", "") and ("watch=" not in query or sent[0]["status"] != 200)
+        return sent[0]["status"], msgspec.json.decode(content) if is_json else content
+
+    async def watch(self, path: str, **options: Any) -> list[Any]:
+        """The events of a watch that ends by itself (`timeoutSeconds=1`, or a closed store)."""
+        code, content = await self("GET", path, **options)
+        assert code == 200, content
+        return [msgspec.json.decode(line) for line in content.splitlines()]
+
+
+@pytest.fixture
+async def api() -> Any:
+    """A fresh API, called in this process."""
+    called = InProcess()
+    yield called
+    called.store.close()
+    await called.api.stop()
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of a server that runs on a thread of its own for the whole session."""
+    path = tmp_path_factory.mktemp("api") / "kubeconfig"
+    ready, finish = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with ApiServer(Store.memory()) as server:
+            server.write_kubeconfig(path)
+            ready.set()
+            await asyncio.to_thread(finish.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    yield path
+    finish.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+class Kubectl:
+    """The real kubectl against the session's server, in a namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self.namespace = namespace
+        self.environment = {
+            "KUBECONFIG": str(kubeconfig),
+            "HOME": str(kubeconfig.parent),
+            "PATH": os.environ["PATH"],
+            "KUBE_EDITOR": "sed -i s/before/after/",
+        }
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run kubectl and return how it ended."""
+        command = ["kubectl", "--namespace", self.namespace, *arguments]
+        return subprocess.run(
+            command, input=stdin, env=self.environment, capture_output=True, text=True, timeout=30, check=False
+        )
+
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        """What kubectl printed; fails when it failed."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def fails(self, *arguments: str, stdin: str = "") -> str:
+        """What kubectl said as it failed."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path) -> Kubectl:
+    """kubectl in a new namespace."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    namespace = f"t-{uuid.uuid4().hex[:8]}"
+    called = Kubectl(kubeconfig, namespace)
+    called("create", "namespace", namespace)
+    return called

@@ -1,0 +1,294 @@
+"""Delta xDS as a state machine: whatever happens in whatever order, Envoy ends with what is wanted, and is never
+without something that it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from envoy.service.discovery.v3 import discovery_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewright.envoy.delivery import Delivery, Observer
+from gatewright.envoy.resources import (
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    PUSHED,
+    ROUTES,
+    TYPES,
+    VIRTUAL_HOST,
+    Ref,
+    Resource,
+    resource,
+)
+from gatewright.flow import Flow, Source
+
+BAD = b"bad"
+
+
+class FakeEnvoy:
+    """Takes responses as Envoy does: atomically, and with subscriptions that follow from what it has."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.has: dict[str, dict[str, bytes]] = {url: {} for url in TYPES}
+        self.inbox: list[discovery_pb2.DeltaDiscoveryResponse] = []
+        self.sent: list[tuple[str, list[str], list[str]]] = []
+        delivery.connect()
+        for url in PUSHED:
+            self.say(url)
+
+    def say(self, url: str, **fields: Any) -> None:
+        self.delivery.request(discovery_pb2.DeltaDiscoveryRequest(type_url=url, **fields))
+
+    def receive(self) -> None:
+        for response in self.delivery.responses():
+            removed = list(response.removed_resources)
+            self.sent.append((response.type_url, [each.name for each in response.resources], removed))
+            self.inbox.append(response)
+
+    def work(self) -> bool:
+        """Take in the oldest response; False if there is none."""
+        self.receive()
+        if not self.inbox:
+            return False
+        response = self.inbox.pop(0)
+        url, has = response.type_url, self.has[response.type_url]
+        if any(each.resource.value.startswith(BAD) for each in response.resources):
+            refusal = {"code": 3, "message": "it is bad"}
+            self.say(url, response_nonce=response.nonce, error_detail=refusal)
+            return True
+        asks: list[Ref] = []
+        for each in response.resources:
+            if url == VIRTUAL_HOST and each.name.rpartition("/")[0] not in self.has[ROUTES]:
+                continue  # lost
+            is_new = each.name not in has
+            has[each.name] = each.resource.value
+            if is_new and url in (CLUSTER, LISTENER):
+                asks.append(Ref(ENDPOINTS if url == CLUSTER else ROUTES, each.name))
+        for name in response.removed_resources:
+            has.pop(name, None)
+            for outer, inner in ((CLUSTER, ENDPOINTS), (LISTENER, ROUTES)):
+                if url == outer:
+                    self.has[inner].pop(name, None)
+                    self.say(inner, resource_names_unsubscribe=[name])
+                    if inner == ROUTES:
+                        for host in [each for each in self.has[VIRTUAL_HOST] if each.startswith(f"{name}/")]:
+                            del self.has[VIRTUAL_HOST][host]
+        self.check()
+        self.say(url, response_nonce=response.nonce)
+        self.receive()  # an acknowledgement may arrive before the questions that follow from it
+        for ask in asks:
+            self.say(ask.type, resource_names_subscribe=[ask.name])
+        return True
+
+    def check(self) -> None:
+        for name, body in self.has[VIRTUAL_HOST].items():
+            for cluster in body.decode().split():
+                assert cluster in self.has[CLUSTER], f"{name} leads to {cluster}, which isn't there"
+                assert cluster in self.has[ENDPOINTS], f"{name} leads to {cluster}, which isn't warm"
+
+
+class Plan:
+    """What is wanted: listeners with a routing table each, virtual hosts in them, clusters that those need."""
+
+    def __init__(self) -> None:
+        self.flow = Flow()
+        self.sources: dict[str, Source[str, Resource]] = {url: self.flow.source(url) for url in TYPES}
+        self.delivery = Delivery(self.sources, Observer())
+        for url, source in self.sources.items():
+            source.subscribe(
+                lambda changes, url=url: self.delivery.edited(url, [change.key for change in changes])  # type: ignore[misc]
+            )
+
+    def cluster(self, name: str, endpoints: str = "1") -> None:
+        with self.flow.batch():
+            self.sources[CLUSTER].set(name, resource(name, b"cluster"))
+            within = (Ref(CLUSTER, name),)
+            self.sources[ENDPOINTS].set(name, resource(name, endpoints.encode(), within=within))
+
+    def listener(self, name: str, body: bytes = b"listener") -> None:
+        with self.flow.batch():
+            self.sources[LISTENER].set(name, resource(name, body))
+            self.sources[ROUTES].set(name, resource(name, b"table", within=(Ref(LISTENER, name),)))
+
+    def host(self, name: str, *clusters: str, bad: bool = False) -> None:
+        body = (b"bad " if bad else b"") + " ".join(sorted(clusters)).encode()
+        needs = {Ref(CLUSTER, cluster) for cluster in clusters}
+        within = (Ref(ROUTES, name.rpartition("/")[0]),)
+        self.sources[VIRTUAL_HOST].set(name, resource(name, body, needs=needs, within=within))
+
+
+def run(envoy: FakeEnvoy) -> None:
+    for _ in range(1000):
+        if not envoy.work():
+            return
+    pytest.fail("it never comes to rest")
+
+
+def test_a_virtual_host_waits_for_its_clusters_endpoints() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("a")
+    plan.host("l/h", "a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    assert [url for url, names, _ in envoy.sent if names] == [CLUSTER, LISTENER, ENDPOINTS, ROUTES, VIRTUAL_HOST]
+    assert plan.delivery.settled()
+
+
+def test_a_rule_that_moves_to_a_new_cluster_never_leads_nowhere() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("a")
+    plan.host("l/h", "a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    envoy.sent.clear()
+    with plan.flow.batch():
+        plan.cluster("b")
+        plan.host("l/h", "b")
+        plan.sources[CLUSTER].delete("a")
+        plan.sources[ENDPOINTS].delete("a")
+    run(envoy)
+    assert [(url, names, removed) for url, names, removed in envoy.sent] == [
+        (CLUSTER, ["b"], []),
+        (ENDPOINTS, ["b"], []),
+        (VIRTUAL_HOST, ["l/h"], []),
+        (CLUSTER, [], ["a"]),
+    ]
+
+
+def test_a_first_response_comes_even_if_there_is_nothing_to_send() -> None:
+    envoy = FakeEnvoy(Plan().delivery)
+    envoy.receive()
+    assert sorted(envoy.sent) == [(CLUSTER, [], []), (LISTENER, [], [])]
+
+
+def test_a_slow_envoy_gets_one_response_for_many_edits() -> None:
+    plan = Plan()
+    plan.listener("l")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    envoy.sent.clear()
+    for number in range(5):
+        plan.host(f"l/{number}")
+        envoy.receive()
+    run(envoy)
+    assert envoy.sent == [(VIRTUAL_HOST, ["l/0"], []), (VIRTUAL_HOST, [f"l/{number}" for number in range(1, 5)], [])]
+
+
+def test_a_refused_resource_is_isolated_and_sent_once() -> None:
+    plan = Plan()
+    plan.listener("l")
+    for number in range(16):
+        plan.host(f"l/{number}", bad=number == 11)
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    assert len(envoy.has[VIRTUAL_HOST]) == 15
+    assert plan.delivery.settled()
+    assert plan.delivery.refusal(Ref(VIRTUAL_HOST, "l/11")) is not None
+    assert sum(names == ["l/11"] for _, names, _ in envoy.sent) == 1
+    plan.host("l/11")
+    run(envoy)
+    assert len(envoy.has[VIRTUAL_HOST]) == 16
+
+
+def test_what_hangs_on_a_refused_listener_does_not_unsettle() -> None:
+    plan = Plan()
+    plan.listener("l", BAD)
+    plan.host("l/h")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    assert plan.delivery.settled()
+    plan.delivery.retry(Ref(LISTENER, "l"))
+    assert not plan.delivery.settled()
+
+
+def test_a_reconnecting_envoy_is_believed_about_what_it_has() -> None:
+    plan = Plan()
+    plan.cluster("a")
+    plan.cluster("b")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    versions = {name: plan.sources[CLUSTER][name].version for name in ("a", "b")}
+    plan.sources[CLUSTER].delete("b")
+    plan.sources[ENDPOINTS].delete("b")
+    plan.delivery.disconnect()
+    plan.delivery.connect()
+    envoy.sent.clear()
+    envoy.say(CLUSTER, initial_resource_versions=versions)
+    endpoints = {"a": plan.sources[ENDPOINTS]["a"].version}
+    envoy.say(ENDPOINTS, resource_names_subscribe=["a"], initial_resource_versions=endpoints)
+    run(envoy)
+    assert envoy.sent[0] == (CLUSTER, [], ["b"])
+    assert plan.delivery.settled()
+
+
+_names = st.sampled_from("abcd")
+_hosts = st.sampled_from(["l/x", "l/y", "m/x", "m/z"])
+_steps = st.one_of(
+    st.tuples(st.just("host"), _hosts, st.sets(_names), st.booleans()),
+    st.tuples(st.just("no host"), _hosts),
+    st.tuples(st.just("listener"), st.sampled_from("lm"), st.sampled_from([b"1", b"2", BAD])),
+    st.tuples(st.just("no listener"), st.sampled_from("lm")),
+    st.tuples(st.just("endpoints"), _names, st.sampled_from("123")),
+    st.tuples(st.just("work"), st.integers(1, 12)),
+    st.tuples(st.just("work"), st.integers(1, 12)),
+    st.tuples(st.just("restart")),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_steps, max_size=40))
+def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps: list[Any]) -> None:
+    plan = Plan()
+    plan.listener("l")
+    envoy = FakeEnvoy(plan.delivery)
+    clusters_of: dict[str, set[str]] = {}
+    for step, *values in steps:
+        # As in a Topology, one edit brings a rule with its backends, and takes both.
+        with plan.flow.batch():
+            if step == "host":
+                name, clusters, bad = values
+                clusters_of[name] = clusters
+                plan.host(name, *clusters, bad=bad)
+            elif step == "no host":
+                clusters_of.pop(values[0], None)
+                plan.sources[VIRTUAL_HOST].delete(values[0])
+            elif step == "listener":
+                plan.listener(*values)
+            elif step == "no listener":
+                plan.sources[LISTENER].delete(values[0])
+                plan.sources[ROUTES].delete(values[0])
+            used = set[str]().union(*clusters_of.values())
+            for cluster in "abcd":
+                if cluster not in used:
+                    plan.sources[CLUSTER].delete(cluster)
+                    plan.sources[ENDPOINTS].delete(cluster)
+                elif cluster not in plan.sources[CLUSTER] or (step == "endpoints" and values[0] == cluster):
+                    plan.cluster(cluster, values[1] if step == "endpoints" else "1")
+        if step == "work":
+            for _ in range(values[0]):
+                envoy.work()
+        elif step == "restart":
+            plan.delivery.disconnect()
+            envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    assert plan.delivery.settled()
+    wanted = {url: {name: each.body for name, each in source.items()} for url, source in plan.sources.items()}
+    served = {name for name in envoy.has[LISTENER] if name in wanted[ROUTES]}
+    assert envoy.has[CLUSTER].keys() >= wanted[CLUSTER].keys()
+    assert envoy.has[ENDPOINTS].items() >= wanted[ENDPOINTS].items()
+    for name, body in wanted[LISTENER].items():
+        assert body == BAD or envoy.has[LISTENER][name] == body
+    for name, body in wanted[VIRTUAL_HOST].items():
+        if name.rpartition("/")[0] in served and not body.startswith(BAD):
+            assert envoy.has[VIRTUAL_HOST][name] == body
+    # What is too much is what a refusal keeps in force.
+    assert all(name in wanted[VIRTUAL_HOST] for name in envoy.has[VIRTUAL_HOST])
+    assert all(name in wanted[LISTENER] for name in envoy.has[LISTENER])
+    if not any(body.startswith(BAD) for body in wanted[VIRTUAL_HOST].values()):
+        assert envoy.has[CLUSTER].keys() == wanted[CLUSTER].keys()

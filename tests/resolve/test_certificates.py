@@ -1,0 +1,103 @@
+"""Secrets as key pairs: what is served, and what is said of the others; nothing in them makes resolution fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewright.model.core import Secret
+from gatewright.model.meta import ObjectMeta
+from gatewright.resolve.certificates import key_pair
+
+Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+EC = ec.generate_private_key(ec.SECP256R1())
+OTHER = ec.generate_private_key(ec.SECP256R1())
+
+
+def certificate(private: Private) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    builder = x509.CertificateBuilder(name, name, private.public_key(), 1)
+    builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
+    algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(private, algorithm).public_bytes(Encoding.PEM)
+
+
+def pem(private: Private, encryption: KeySerializationEncryption | None = None) -> bytes:
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def secret(chain: bytes, private_key: bytes) -> Secret:
+    metadata = ObjectMeta(namespace="infra", name="cert", resource_version="7")
+    return Secret(metadata=metadata, data={"tls.crt": chain, "tls.key": private_key})
+
+
+@pytest.mark.parametrize(
+    "private",
+    [EC, rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()],
+    ids=["ec", "rsa", "ed25519"],
+)
+def test_a_key_pair_is_served_as_it_is(private: Private) -> None:
+    chain = certificate(private) + certificate(OTHER)  # leaf first
+    pair = key_pair(secret(chain, pem(private)))
+    assert pair.problem == ""
+    assert pair.certificate is not None
+    assert (pair.certificate.chain, pair.certificate.private_key) == (chain, pem(private))
+    assert (str(pair.certificate.origin), pair.certificate.origin.version) == ("Secret infra/cert", "7")
+
+
+def test_string_data_of_a_manifest_counts() -> None:
+    written = Secret(string_data={"tls.crt": certificate(EC).decode(), "tls.key": pem(EC).decode()})
+    assert key_pair(written).certificate is not None
+
+
+@pytest.mark.parametrize(
+    ("chain", "private_key", "problem"),
+    [
+        (b"", b"", "data[tls.crt] is missing"),
+        (certificate(EC), b"", "data[tls.key] is missing"),
+        (b"Hello", pem(EC), "data[tls.crt] is not a PEM certificate"),
+        (pem(EC), pem(EC), "data[tls.crt] is not a PEM certificate"),
+        (certificate(EC), b"world", "data[tls.key] is not an unencrypted PEM private key"),
+        (certificate(EC), certificate(EC), "data[tls.key] is not an unencrypted PEM private key"),
+        (
+            certificate(EC),
+            pem(EC, BestAvailableEncryption(b"x")),
+            "data[tls.key] is not an unencrypted PEM private key",
+        ),
+        (certificate(EC), pem(OTHER), "does not belong to data[tls.crt]"),
+        (certificate(OTHER) + certificate(EC), pem(EC), "does not belong to data[tls.crt]"),
+    ],
+)
+def test_what_is_wrong_is_said(chain: bytes, private_key: bytes, problem: str) -> None:
+    pair = key_pair(secret(chain, private_key))
+    assert pair.certificate is None
+    assert pair.problem.startswith("Secret infra/cert: ")
+    assert problem in pair.problem
+
+
+@given(st.integers(0, 700), st.binary(max_size=4), st.booleans())
+def test_no_content_makes_it_fail(position: int, garbage: bytes, in_key: bool) -> None:
+    chain, private_key = certificate(EC), pem(EC)
+    broken = private_key if in_key else chain
+    broken = broken[:position] + garbage + broken[position + len(garbage) :]
+    pair = key_pair(secret(chain, broken) if in_key else secret(broken, private_key))
+    assert (pair.certificate is None) == bool(pair.problem)
+
+
+def test_a_key_never_shows() -> None:
+    pair = key_pair(secret(certificate(EC), pem(EC)))
+    assert "PRIVATE" not in repr(pair)
