@@ -65,13 +65,13 @@ class InProcess:
         async def receive() -> Any:
             if requests:
                 return requests.pop()
-            await asyncio.Event().wait()
+            return await asyncio.get_running_loop().create_future()
 
         async def send(message: Any) -> None:
             sent.append(message)
 
         await self.api(scope, receive, send)
-        self.headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+        self.headers = {key.decode(): value.decode("latin-1") for key, value in sent[0]["headers"]}
         content = b"".join(message.get("body", b"") for message in sent[1:])
         is_json = "json" in self.headers.get("content-type", "") and ("watch=" not in query or sent[0]["status"] != 200)
         return sent[0]["status"], msgspec.json.decode(content) if is_json else content
@@ -87,6 +87,15 @@ class InProcess:
 async def api() -> Any:
     """A fresh API, called in this process."""
     called = InProcess()
+    yield called
+    called.store.close()
+    await called.api.stop()
+
+
+@pytest.fixture
+async def graceful() -> Any:
+    """A fresh API whose pods wait for their nodes when they are deleted."""
+    called = InProcess(graceful_pods=True)
     yield called
     called.store.close()
     await called.api.stop()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-from conftest import InProcess
-
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 MERGE = "application/merge-patch+json"
@@ -122,14 +119,6 @@ async def test_a_pod_goes_at_once_without_nodes_that_confirm(api: Any) -> None:
     await api("POST", PODS, pod())
     await api("DELETE", f"{PODS}/p")
     assert await names(api, PODS) == []
-
-
-@pytest.fixture
-async def graceful() -> Any:
-    called = InProcess(graceful_pods=True)
-    yield called
-    called.store.close()
-    await called.api.stop()
 
 
 async def test_a_pod_waits_for_its_node_when_there_are_nodes(graceful: Any) -> None:

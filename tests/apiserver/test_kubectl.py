@@ -164,9 +164,7 @@ def test_scale_rollout_and_set_image(kubectl: Any) -> None:
         "readyReplicas": 3,
         "availableReplicas": 3,
     }
-    kubectl(
-        "patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": done})
-    )
+    kubectl("patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": done}))
     assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=10s")
 
 

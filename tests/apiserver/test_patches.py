@@ -60,7 +60,9 @@ def pointer(*parts: str) -> str:
 @given(objects, keys, values)
 def test_json_patch_add_test_and_remove(document: Any, key: str, value: Any) -> None:
     path = pointer(key)
-    added = json_patch(document, [{"op": "add", "path": path, "value": value}, {"op": "test", "path": path, "value": value}])
+    added = json_patch(
+        document, [{"op": "add", "path": path, "value": value}, {"op": "test", "path": path, "value": value}]
+    )
     assert added == {**document, key: value}
     removed = json_patch(added, [{"op": "remove", "path": path}])
     assert removed == {name: content for name, content in document.items() if name != key}

@@ -125,12 +125,14 @@ async def test_the_state_survives_a_restart(tmp_path: Path) -> None:
 
 async def test_logs_come_from_what_is_registered() -> None:
     requests: list[LogRequest] = []
+    followed = asyncio.Event()
 
     async def source(request: LogRequest) -> AsyncIterator[bytes]:
         requests.append(request)
         yield b"one\n"
         yield b"two\n"
         if request.follow:
+            followed.set()
             await asyncio.Event().wait()
 
     async with ApiServer(Store.memory()) as server:
@@ -146,8 +148,7 @@ async def test_logs_come_from_what_is_registered() -> None:
         assert (await call(server, "GET", f"{pods}/p/log?container=c"))[0] == 400
         assert (await call(server, "GET", f"{pods}/q/log"))[0] == 404
         following = asyncio.ensure_future(call(server, "GET", f"{pods}/p/log?container=a&follow=true"))
-        while len(requests) < 3:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(followed.wait(), 3)
     # The stop ends a log that is being followed.
     assert await asyncio.wait_for(following, 3) == (200, b"one\ntwo\n")
 

@@ -26,7 +26,7 @@ async def watched(api: Any, query: str, **options: Any) -> list[Any]:
     api.store.closed = False
     task = asyncio.ensure_future(api.watch(f"{MAPS}?watch=true&{query}", **options))
     await asyncio.sleep(0)
-    while not api.store.table("configmaps")._waiting and not task.done():
+    while not api.store.table("configmaps")._waiting and not task.done():  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0)
     api.store.closed = True
     api.store.table("configmaps").wake()
@@ -127,7 +127,6 @@ async def test_an_event_is_encoded_once_for_all(api: Any) -> None:
     ]
     for stream in streams:
         assert b'"ADDED"' in await anext(stream)
-        await stream.aclose()
     event = api.store.table("configmaps").read(0)[-1]
     assert len(event.lines) == 1
 

@@ -348,6 +348,7 @@ BASE: list[Data] = [
             "listeners": [
                 {"name": "l0", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}},
                 {"name": "l1", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "s0"}]}},
+                {"name": "l2", "port": 80, "protocol": "HTTP", "hostname": "*.example.com"},
             ],
         },
     },
@@ -355,6 +356,11 @@ BASE: list[Data] = [
         "kind": "HTTPRoute",
         "metadata": {"namespace": "a", "name": "r0"},
         "spec": {"parentRefs": [{"name": "g0"}], "rules": [{"backendRefs": [{"name": "v0", "port": 80}]}]},
+    },
+    {
+        "kind": "HTTPRoute",
+        "metadata": {"namespace": "a", "name": "r1"},
+        "spec": {"parentRefs": [{"name": "g0"}], "hostnames": ["x.b.example.com", "y.org"]},
     },
     {"kind": "Secret", "metadata": {"namespace": "a", "name": "s0"}, "stringData": "good"},
     {"kind": "Service", "metadata": {"namespace": "a", "name": "v0"}, "spec": {"ports": [{"port": 80}]}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -39,4 +40,6 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    # Until there is something to take down, Ctrl-C just ends the process, with no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     app()

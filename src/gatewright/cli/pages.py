@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from gatewright.local.manifests import Problem
 from gatewright.local.news import News
-from gatewright.local.state import ConditionState, EdgeState, Trial
+from gatewright.local.state import ConditionState, EdgeState, GatewayState, Trial
 
 _STYLES = {"good": "green", "bad": "red", "info": "cyan"}
+_PATIENCE = 3.0  # seconds after which even a quiet run says what it does
+_COLUMNS = ("GATEWAY", "CLASS", "ADDRESS", "HOSTNAME", "ROUTES", "CONDITIONS")
+_GAP = "  "
 
 
 class Screen:
@@ -24,17 +27,24 @@ class Screen:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
+        self._table_width = console.width if console.is_terminal else None
 
     @contextmanager
     def progress(self, what: str) -> Iterator[None]:
         """Show that something is going on."""
-        if not self._console.is_terminal:
-            if not self._quiet:
-                self._line(f"{what} ...")
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            with self._console.status(escape(what)):
+                yield
+            return
+        if not self._quiet:
+            self._line(f"{escape(what)} ...")
             yield
             return
-        with self._console.status(what):
+        late = _later(_PATIENCE, lambda: self._line(f"{escape(what)} ..."))
+        try:
             yield
+        finally:
+            late()
 
     def error(self, text: str) -> None:
         """Something ends the run."""
@@ -48,45 +58,48 @@ class Screen:
         self._line(f"[red]{count} problem{'' if count == 1 else 's'}[/]")
 
     def pending(self, late: Iterable[str]) -> None:
-        """What has not become ready in time."""
+        """What is not ready yet."""
         for text in late:
             self._line(f"[yellow]not ready:[/] {escape(text)}")
 
-    def standing(self, problems: Iterable[News]) -> None:
-        """What is wrong as things stand."""
-        for item in problems:
-            self._line(f"[yellow]warning:[/] {escape(str(item))}")
+    def standing(self, item: News, where: str) -> None:
+        """Something that is wrong as things stand; `where` may be empty."""
+        prefix = f"{escape(where)}: " if where else ""
+        self._line(f"[yellow]warning:[/] {prefix}{escape(str(item))}")
 
     def news(self, item: News) -> None:
         """One thing that happened."""
         if self._quiet and item.level != "bad":
             return
-        now = datetime.now().astimezone().strftime("%H:%M:%S")
-        self._line(f"[dim]{now}[/] [{_STYLES[item.level]}]{escape(item.subject)}[/]: {escape(item.text)}")
+        self._line(f"[dim]{_now()}[/] [{_STYLES[item.level]}]{escape(item.subject)}[/]: {escape(item.text)}")
 
     def edits(self, done: Iterable[str]) -> None:
         """What an edit of the files did."""
-        now = datetime.now().astimezone().strftime("%H:%M:%S")
         for text in done:
-            self._line(f"[dim]{now}[/] {escape(text)}")
+            self._line(f"[dim]{_now()}[/] {escape(text)}")
 
     def overview(self, state: EdgeState, trials: Sequence[Trial]) -> None:
         """The Gateways with their listeners, what to try, and how to reach the API."""
         self._line("")
-        self._console.print(_gateways(state))
+        if not state.gateways:
+            self._line("No Gateway of class istio or gatewright is there, so nothing is served.")
+        for line in table(state.gateways, self._table_width):
+            self._line(line)
         shifted = [
-            f"port {listener.port} is open as {listener.bound_port}"
+            f"port {listener.port} is open as {listener.bound_port}: {listener.port} is in use, or not ours to bind"
             for gateway in state.gateways
             for listener in gateway.listeners
             if listener.bound_port not in (None, listener.port)
         ]
         for text in dict.fromkeys(shifted):
-            self._line(f"[yellow]note:[/] {text}: this system doesn't let us bind it")
+            self._line(f"[yellow]note:[/] {text}")
         if trials:
             self._line("\nTry:")
+            width = max(len(trial.command) for trial in trials)
+            width = width if width <= 60 else 0
             for trial in trials:
-                self._line(f"  {escape(trial.command)}  [dim]# {escape(trial.leads_to)}[/]")
-        self._line("\nThe cluster:")
+                self._line(f"  {escape(trial.command.ljust(width))}  [dim]# {escape(trial.leads_to)}[/]")
+        self._line("\nIn another terminal:")
         self._line(f"  export KUBECONFIG={shlex.quote(state.kubeconfig)}")
         if state.https_url:
             self._line(f"  export EDGE_CA={shlex.quote(state.ca)}")
@@ -97,31 +110,62 @@ class Screen:
         self._console.print(text, soft_wrap=True, highlight=False)
 
 
-def _gateways(state: EdgeState) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("GATEWAY", "CLASS", "LISTENER", "ADDRESS", "HOSTNAME", "ROUTES", "CONDITIONS"):
-        table.add_column(column, overflow="fold", justify="right" if column == "ROUTES" else "left")
-    for gateway in state.gateways:
-        name = f"{gateway.namespace}/{gateway.name}"
-        table.add_row(name, gateway.class_name, "", gateway.address or "none", "", "", _conditions(gateway.conditions))
+def table(gateways: Sequence[GatewayState], width: int | None = None) -> list[str]:
+    """The Gateways with their listeners as lines of rich markup.
+
+    Where the conditions don't fit into `width` columns they get lines of their own; nothing is cut or broken.
+    """
+    rows: list[tuple[list[str], tuple[ConditionState, ...]]] = []
+    for gateway in gateways:
+        name, address = f"{gateway.namespace}/{gateway.name}", gateway.address or "none"
+        rows.append(([name, gateway.class_name, address, "", ""], gateway.conditions))
         for listener in gateway.listeners:
-            table.add_row(
-                "",
-                "",
-                f"{listener.name} {listener.protocol} {listener.port}",
-                listener.url or "not served",
-                listener.hostname,
-                str(listener.attached_routes),
-                _conditions(listener.conditions),
-            )
-    return table
+            port = f"{listener.protocol} {listener.port}"
+            cells = [f"  {listener.name}", port, listener.url or "not served", listener.hostname or "*"]
+            rows.append(([*cells, str(listener.attached_routes)], listener.conditions))
+    if not rows:
+        return []
+    *titles, last = _COLUMNS
+    widths = [max(len(cells[column]) for cells in (titles, *(cells for cells, _ in rows))) for column in range(5)]
+    plain = [" ".join(_words(conditions)) for _, conditions in rows]
+    whole = sum(widths) + len(_GAP) * len(widths) + max(map(len, plain))
+    beside = width is None or whole <= width
+    lines = [f"[bold]{_row(titles, widths)}{_GAP + last if beside else ''}[/]"]
+    for cells, conditions in rows:
+        text = escape(_row(cells, widths))
+        words = " ".join(_words(conditions, colour=True))
+        indent = "      " if cells[0].startswith(" ") else "    "
+        lines += [text + _GAP + words] if beside else [text.rstrip(), indent + words]
+    return lines
 
 
-def _conditions(conditions: Iterable[ConditionState]) -> str:
-    words = []
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    last = len(cells) - 1
+    return _GAP.join(
+        cell.rjust(size) if number == last else cell.ljust(size)
+        for number, (cell, size) in enumerate(zip(cells, widths, strict=True))
+    )
+
+
+def _words(conditions: Iterable[ConditionState], *, colour: bool = False) -> Iterator[str]:
+    """A word a condition: its type where it is as it should be, with the reason where it isn't."""
     for condition in conditions:
-        if condition.type == "Conflicted" and condition.status != "True":
+        negative = condition.type in ("Conflicted", "OverlappingTLSConfig")
+        if negative and condition.status != "True":
             continue
-        good = (condition.status == "True") != (condition.type == "Conflicted")
-        words.append(f"[green]{condition.type}[/]" if good else f"[red]{condition.type}={condition.reason}[/]")
-    return " ".join(words)
+        good = (condition.status == "True") != negative
+        word = condition.type if good else f"{condition.type}={condition.reason}"
+        yield f"[{'green' if good else 'red'}]{escape(word)}[/]" if colour else word
+
+
+def _now() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S")
+
+
+def _later(seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+    """Call something later, where an event loop runs; returns what calls it off."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return lambda: None
+    return loop.call_later(seconds, call).cancel

@@ -22,10 +22,12 @@ from gatewright.cluster import ClusterError
 from gatewright.local.apply import changes
 from gatewright.local.edge import EdgeError, LocalEdge
 from gatewright.local.manifests import Manifests, Problem, load
-from gatewright.local.news import standing_problems
+from gatewright.local.news import News, standing_problems
 from gatewright.local.workloads import Backend
+from gatewright.model.meta import Key
 
 _READY_SECONDS = 60.0
+_HINT_SECONDS = 8.0
 _KILL_SECONDS = 5.0
 
 
@@ -47,6 +49,14 @@ def run(session: Session) -> int:
     _log_to_stderr(session.verbose)
     # Under --exec standard output is the command's alone.
     screen = Screen(Console(stderr=session.command is not None), quiet=session.command is not None)
+    # Problems go to standard error, whatever the rest goes to.
+    errors = Screen(Console(stderr=True), quiet=True)
+    # Read before there is an event loop, so that Ctrl-C works while standard input is waited for.
+    with screen.progress("reading manifests"):
+        manifests = load(session.paths)
+    if manifests.problems and not manifests.objects:
+        errors.problems(manifests.problems)
+        return FAILED
     try:
         import uvloop
     except ImportError:
@@ -54,10 +64,10 @@ def run(session: Session) -> int:
     else:
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with runner:
-        return runner.run(_run(session, screen))
+        return runner.run(_run(session, manifests, screen, errors))
 
 
-async def _run(session: Session, screen: Screen) -> int:
+async def _run(session: Session, manifests: Manifests, screen: Screen, errors: Screen) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     received: list[int] = []
@@ -71,22 +81,17 @@ async def _run(session: Session, screen: Screen) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupt, number)
     try:
-        return await _serve(session, screen)
+        return await _serve(session, manifests, screen, errors)
     except asyncio.CancelledError:
         if not received:
             raise
         return 128 + received[0]
     except (EdgeError, ClusterError) as error:
-        screen.error(str(error))
+        errors.error(str(error))
         return FAILED
 
 
-async def _serve(session: Session, screen: Screen) -> int:
-    with screen.progress("reading manifests"):
-        manifests = await asyncio.to_thread(load, session.paths)
-    if manifests.problems and not session.keep_going:
-        screen.problems(manifests.problems)
-        return FAILED
+async def _serve(session: Session, manifests: Manifests, screen: Screen, errors: Screen) -> int:
     async with contextlib.AsyncExitStack() as stack:
         edge = LocalEdge(screen.news, data_dir=session.data_dir, backends=session.backends)
         with screen.progress("starting the edge"):
@@ -95,32 +100,65 @@ async def _serve(session: Session, screen: Screen) -> int:
             refused, _ = await edge.applier.update(manifests)
         problems = [*manifests.problems, *refused]
         if problems:
-            screen.problems(problems)
+            errors.problems(problems)
             if not session.keep_going:
                 return FAILED
         with screen.progress("waiting for Gateways and workloads"):
-            late = await edge.ready(_READY_SECONDS)
+            late = await _ready(edge, errors)
+        if late:
+            errors.pending(late)
+            if session.command is not None and not session.keep_going:
+                errors.error(f"not all was ready after {_READY_SECONDS:.0f} s, so the command was not run")
+                return FAILED
         edge.write_ca()
-        screen.pending(late)
-        screen.standing(standing_problems(edge.inputs, edge.resolution))
+        for item in standing_problems(edge.inputs, edge.resolution):
+            errors.standing(item, edge.applier.where(*item.about) if item.about else "")
+        for backend in session.backends:
+            problem = _missing(backend, edge)
+            if problem:
+                errors.standing(News("bad", "--backend", problem), "")
         edge.newsroom.hold = False
         if session.command is not None:
             return await _execute(session.command, edge)
         screen.overview(edge.state(), edge.trials())
         if session.watch:
-            await _follow(session, edge, manifests, screen)
+            await _follow(session, edge, manifests, screen, errors)
         await asyncio.Event().wait()  # until a signal
     return OK
 
 
-async def _follow(session: Session, edge: LocalEdge, manifests: Manifests, screen: Screen) -> None:
+async def _ready(edge: LocalEdge, errors: Screen) -> list[str]:
+    """Wait for the edge, and say what it waits for when that takes long."""
+    hint = asyncio.get_running_loop().call_later(_HINT_SECONDS, lambda: errors.pending(edge.pending()))
+    try:
+        return await edge.ready(_READY_SECONDS)
+    finally:
+        hint.cancel()
+
+
+def _missing(backend: Backend, edge: LocalEdge) -> str:
+    """Why nothing would go to a process that was named with --backend; empty where it gets requests."""
+    key = Key(backend.namespace, backend.service)
+    service = edge.inputs.services.get(key)
+    if service is None:
+        return f"there is no Service {key}"
+    if not any(backend.takes(port) for port in service.spec.ports):
+        ports = ", ".join(f"{port.name}/{port.port}" if port.name else str(port.port) for port in service.spec.ports)
+        return f"Service {key} has no port {backend.port}; it has {ports}"
+    return ""
+
+
+async def _follow(session: Session, edge: LocalEdge, manifests: Manifests, screen: Screen, errors: Screen) -> None:
     """Apply edits of the files for as long as the edge runs."""
-    async for edited in changes(session.paths, manifests):
-        refused, done = await edge.applier.update(edited)
-        problems: list[Problem] = [*edited.problems, *refused]
-        screen.edits(done)
-        if problems:
-            screen.problems(problems)
+    try:
+        async for edited in changes(session.paths, manifests):
+            refused, done = await edge.applier.update(edited)
+            screen.edits(done)
+            problems: list[Problem] = [*edited.problems, *refused]
+            if problems:
+                errors.problems(problems)
+    except OSError as error:
+        errors.error(f"the files can't be watched, so edits are not applied: {error}")
 
 
 async def _execute(command: str, edge: LocalEdge) -> int:

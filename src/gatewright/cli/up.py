@@ -12,7 +12,7 @@ import typer
 def up(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Manifests: files, folders, a kustomization, or - for standard input."),
+        typer.Argument(metavar="PATH", help="Manifests: files, folders, a kustomization, or - for standard input."),
     ],
     exec_: Annotated[
         str | None,

@@ -154,9 +154,17 @@ async def changes(paths: Iterable[str | Path], manifests: Manifests) -> AsyncIte
         path = Path(changed).resolve()
         return path in names or any(name.is_dir() and name in path.parents for name in names)
 
-    async for _ in awatch(*folders, watch_filter=concerns, debounce=100, step=20):
-        manifests = await asyncio.to_thread(load, paths, manifests)
-        yield manifests
+    first = True
+    # A time-out ends the first wait: by then the watch runs, and what was edited before it did is found by reading.
+    async for changed in awatch(
+        *folders, watch_filter=concerns, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True
+    ):
+        if changed or first:
+            first = False
+            fresh = await asyncio.to_thread(load, paths, manifests)
+            if fresh != manifests:
+                manifests = fresh
+                yield fresh
 
 
 def _content(manifest: Manifest, key: Key) -> dict[str, Any]:

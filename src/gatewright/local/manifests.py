@@ -206,6 +206,7 @@ def _files_below(folder: Path) -> list[Path]:
         file
         for file in folder.rglob("*")
         if file.suffix in _SUFFIXES
+        and file.name not in _KUSTOMIZATIONS
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -15,6 +16,10 @@ from gatewright.resolve.routes import ResolvedRoute
 from gatewright.resolve.statuses import ResolvedGatewayStatus
 from gatewright.topology import BackendKey, Endpoints
 
+_FIELD = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
+_NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid")
+"""The conditions that are bad when they hold."""
+
 
 class News(Struct, frozen=True):
     """One line: about which object, whether it is good, and what happened."""
@@ -22,6 +27,8 @@ class News(Struct, frozen=True):
     level: Literal["good", "bad", "info"]
     subject: str
     text: str
+    about: tuple[str, Key, str] | None = None
+    """Kind, key and field of the object that would have to change, where there is one."""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.text}"
@@ -72,7 +79,7 @@ class Newsroom:
             known = before.get(condition.type)
             if known == (condition.status, condition.reason, condition.message) or condition.reason == "Pending":
                 continue
-            bad = (condition.status == "True") == (condition.type == "Conflicted")
+            bad = (condition.status == "True") == (condition.type in _NEGATIVE)
             if bad:
                 self._say(
                     "bad", subject, f"{condition.type}={condition.status} {condition.reason}: {condition.message}"
@@ -120,29 +127,53 @@ def _story(parent: RouteParentStatus) -> list[tuple[str, str, str, str]]:
 def standing_problems(inputs: Inputs, resolution: Resolution) -> list[News]:
     """Everything that is wrong as things stand, for the report at the start."""
     found: list[News] = []
-    for key, gateway_status in sorted(resolution.gateway_statuses.items()):
-        failing = [condition for condition in gateway_status.conditions if condition.status != "True"]
-        found += [News("bad", f"Gateway {key}", _sentence(condition)) for condition in failing]
-        for listener in gateway_status.listeners:
-            wrong = [c for c in listener.conditions if (c.status == "True") == (c.type == "Conflicted")]
-            subject = f"Gateway {key} listener {listener.name}"
-            found += [News("bad", subject, _sentence(condition)) for condition in wrong[:1]]
-    for key, route in sorted(resolution.http_routes.items()):
-        found += [News(level, f"HTTPRoute {key}", text) for level, text in route_news(None, route) if level == "bad"]
-    for key, spec in sorted((key, route.spec) for key, route in inputs.http_routes.items()):
-        for index, parent in enumerate(spec.parent_refs):
-            gateway = Key(parent.namespace or key.namespace, parent.name)
-            if parent.kind == "Gateway" and gateway not in inputs.gateways:
-                text = f"spec.parentRefs[{index}]: Gateway {gateway} does not exist"
-                found.append(News("bad", f"HTTPRoute {key}", text))
-    for key, gateway_spec in sorted((key, gateway.spec) for key, gateway in inputs.gateways.items()):
-        if Key("", gateway_spec.gateway_class_name) not in inputs.gateway_classes:
-            text = f"spec.gatewayClassName: GatewayClass {gateway_spec.gateway_class_name} does not exist"
-            found.append(News("bad", f"Gateway {key}", text))
+
+    def add(kind: str, key: Key, text: str, *, field: str = "", part: str = "") -> None:
+        named = _FIELD.search(text)
+        about = (kind, key, field or (named[0] if named else ""))
+        found.append(News("bad", f"{kind} {key}{part}", text, about))
+
+    for key, gateway in sorted(inputs.gateways.items()):
+        if Key("", gateway.spec.gateway_class_name) not in inputs.gateway_classes:
+            known = ", ".join(sorted(name.name for name in inputs.gateway_classes))
+            text = f"spec.gatewayClassName: GatewayClass {gateway.spec.gateway_class_name} does not exist"
+            add("Gateway", key, f"{text}; there is {known}" if known else text)
+        status = resolution.gateway_statuses.get(key)
+        if status is None:
+            continue
+        wrong = [listener for listener in status.listeners if _failing(listener.conditions)]
+        for condition in _failing(status.conditions):
+            # That some listener isn't valid is said of the listener itself.
+            if not (wrong and condition.reason == "ListenersNotValid"):
+                add("Gateway", key, _sentence(condition))
+        for listener in wrong:
+            index = next((i for i, item in enumerate(gateway.spec.listeners) if item.name == listener.name), 0)
+            for condition in _failing(listener.conditions)[:1]:
+                text = _sentence(condition)
+                named = _FIELD.search(text)
+                field = named[0] if named else f"spec.listeners[{index}]"
+                add("Gateway", key, text, field=field, part=f" listener {listener.name}")
+    for key, route in sorted(inputs.http_routes.items()):
+        resolved = resolution.http_routes.get(key)
+        for level, text in route_news(None, resolved) if resolved else ():
+            if level == "bad":
+                add("HTTPRoute", key, text)
+        for number, parent in enumerate(route.spec.parent_refs):
+            target = Key(parent.namespace or key.namespace, parent.name)
+            if parent.kind == "Gateway" and target not in inputs.gateways:
+                add("HTTPRoute", key, f"spec.parentRefs[{number}]: Gateway {target} does not exist")
     for backend, endpoints in sorted(resolution.topology.endpoints.items()):
         if not endpoints.endpoints:
-            found.append(News("bad", f"Service {backend}", "has no endpoint: its requests are answered 503"))
+            text = "has no endpoint: its requests are answered 503"
+            found.append(
+                News("bad", f"Service {backend}", text, ("Service", Key(backend.namespace, backend.service), ""))
+            )
     return found
+
+
+def _failing(conditions: Iterable[Condition]) -> list[Condition]:
+    """The conditions that are not as they should be."""
+    return [c for c in conditions if (c.status == "True") == (c.type in _NEGATIVE)]
 
 
 def _sentence(condition: Condition) -> str:

@@ -14,7 +14,7 @@ from gatewright.model.gateway import ListenerStatus
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
 from gatewright.resolve.gateways import ResolvedGateway, ResolvedListener
-from gatewright.topology import ListenerKey, Placement
+from gatewright.topology import ListenerKey, Match, Placement
 
 _WELL_KNOWN = {"http": 80, "https": 443}
 
@@ -97,16 +97,26 @@ def edge_state(
 
 
 def trials(state: EdgeState, resolution: Resolution, most: int = 12) -> list[Trial]:
-    """Requests that the routes answer as they are now: one for each rule that a plain GET can reach."""
+    """Requests that the routes answer as they are now: one for each rule that a plain GET can reach.
+
+    What is served in the clear is shown over TLS once, as an example.
+    """
     found: dict[str, Trial] = {}
+    shown: set[tuple[Key, str, Match]] = set()
     for gateway in state.gateways:
-        for listener in gateway.listeners:
-            key = ListenerKey(Key(gateway.namespace, gateway.name), listener.name)
-            if listener.url:
-                for placement in _placements(resolution, key):
-                    trial = _trial(state, listener, placement)
-                    if trial:
-                        found.setdefault(trial.command, trial)
+        key = Key(gateway.namespace, gateway.name)
+        for listener in sorted(gateway.listeners, key=lambda listener: listener.protocol != "HTTP"):
+            if not listener.url:
+                continue
+            example = 1
+            for placement in _placements(resolution, ListenerKey(key, listener.name)):
+                trial = _trial(state, listener, placement)
+                known = (key, placement.host.hostname, placement.rule.match)
+                if trial is None or (known in shown and (listener.protocol == "HTTP" or not example)):
+                    continue
+                example -= known in shown
+                shown.add(known)
+                found.setdefault(trial.command, trial)
     return list(found.values())[:most]
 
 
@@ -135,7 +145,7 @@ def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> T
     options += [word for header in match.headers for word in ("-H", f"{header.name}: {header.value}")]
     url = base + match.path.value
     backends = ", ".join(str(share.backend) for share in rule.backends if share.backend)
-    return Trial(url, shlex.join(["curl", *options, url]), f"{rule.origin} → {backends or 'no backend'}")
+    return Trial(url, shlex.join(["curl", *options, url]), backends or str(rule.origin))
 
 
 def _in_order(inputs: Inputs, resolution: Resolution) -> list[ResolvedGateway]:

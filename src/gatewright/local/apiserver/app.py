@@ -48,6 +48,13 @@ def json_response(value: Json | bytes, code: int = 200, headers: dict[str, str] 
     return Response(raw, code, headers, media_type="application/json")
 
 
+def _warning(text: str) -> str:
+    """A `Warning` header's value: quoted, and of printable ASCII only."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    ascii_only = printable.encode("ascii", "backslashreplace").decode()
+    return '299 - "' + ascii_only.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 class Api:
     """The embedded Kubernetes API as an ASGI application over a store."""
 
@@ -55,7 +62,7 @@ class Api:
         self.store = store
         self.catalog = Catalog()
         self.logs = PodLogs()
-        self.deleting = Deleting(store, self.catalog, graceful_pods=graceful_pods)
+        self.deleting = Deleting(store, graceful_pods=graceful_pods)
         self.schemas = Schemas()
         self.definitions = Definitions(store, self.catalog, self.schemas, self.deleting)
         self.reading = Reading(store, Tables(self.definitions.columns))
@@ -92,13 +99,14 @@ class Api:
             response = json_response(error.status(), error.code)
             if error.code == 401:
                 response.headers["www-authenticate"] = "Bearer"
+        except RecursionError:
+            response = json_response(bad_request("the object is nested too deeply").status(), 400)
         except Exception:
             log.exception("request failed", method=request.method, path=request.url.path)
             message = "an error on the server has prevented the request from succeeding"
             response = json_response(StatusError(500, "InternalError", message).status(), 500)
         for warning in options.warnings:
-            quoted = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-            response.headers.append("warning", f'299 - "{quoted}"'.encode("latin-1", "replace").decode("latin-1"))
+            response.headers.append("warning", _warning(warning))
         await response(scope, receive, send)
 
     def _authenticate(self, request: Request) -> None:

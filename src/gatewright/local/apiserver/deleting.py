@@ -9,7 +9,7 @@ from gatewright.local.apiserver.metadata import later, now
 from gatewright.local.apiserver.protobuf import decode_protobuf
 from gatewright.local.apiserver.reading import predicate_of, table_key
 from gatewright.local.apiserver.request import PROTOBUF, Options, Target, as_object, decode_document, media_type
-from gatewright.local.apiserver.resources import Catalog, Resource
+from gatewright.local.apiserver.resources import Resource
 from gatewright.local.apiserver.store import Json, Record, Store
 
 FOREGROUND = "foregroundDeletion"
@@ -33,9 +33,8 @@ class DeleteOptions:
 class Deleting:
     """Deletes objects, or marks them as being deleted where a finalizer or a grace period holds them."""
 
-    def __init__(self, store: Store, catalog: Catalog, *, graceful_pods: bool) -> None:
+    def __init__(self, store: Store, *, graceful_pods: bool) -> None:
         self._store = store
-        self._catalog = catalog
         self._graceful_pods = graceful_pods
 
     def options(self, content_type: str, raw: bytes, options: Options) -> DeleteOptions:

@@ -18,11 +18,6 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def now_micro() -> str:
-    """The time with microseconds, as MicroTime fields have it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def later(seconds: int) -> str:
     """The time so many seconds from now."""
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -168,7 +169,13 @@ def decode_document(content_type: str, raw: bytes) -> Any:
 
 
 class _JsonLoader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: timestamps stay text."""
+    """YAML in which timestamps stay text, and without aliases, with which a few bytes can stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node; an error where it is an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read here; write the value out")
+        return super().compose_node(parent, index)
 
 
 _JsonLoader.yaml_implicit_resolvers = {
@@ -179,6 +186,10 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 def decode_yaml(raw: bytes) -> Any:
     """The value of a YAML body; 400 when it is malformed or holds what JSON can't."""
+    if raw.lstrip()[:1] == b"{":
+        # Nearly always JSON, which is YAML too and read a hundred times faster as what it is.
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(raw)
     try:
         value = yaml.load(raw, _JsonLoader)  # noqa: S506 - derived from SafeLoader
         return msgspec.json.decode(msgspec.json.encode(value))

@@ -221,10 +221,6 @@ class Catalog:
         """The resource of a group, whatever its versions."""
         return self._by_key.get((group, plural))
 
-    def of_kind(self, group: str, kind: str) -> Resource | None:
-        """The resource whose objects have this kind."""
-        return next((r for r in self._by_key.values() if r.group == group and r.kind == kind), None)
-
     def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._by_key.values()))
 
