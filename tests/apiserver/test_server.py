@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 
-from gatewright.local.apiserver import ApiServer, LogRequest, Store
+from gatewright.local.apiserver import ApiServer, LogRequest, Store, StoreError
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -121,6 +121,19 @@ async def test_the_state_survives_a_restart(tmp_path: Path) -> None:
         assert (await call(server, "GET", "/apis/example.com/v1/things"))[0] == 200
         old = msgspec.json.decode(made)["metadata"]["resourceVersion"]
         assert (await call(server, "GET", f"{MAPS}?watch=true&resourceVersion={old}"))[0] == 410
+
+
+async def test_a_state_file_is_private_and_one_servers(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    async with ApiServer(Store.sqlite(file)):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        with pytest.raises(StoreError, match="database is locked"):
+            Store.sqlite(file)
+    Store.sqlite(file).close()
+    other = tmp_path / "other"
+    other.write_text("not a database, but long enough to be looked at as one" * 20)
+    with pytest.raises(StoreError, match="file is not a database"):
+        Store.sqlite(other)
 
 
 async def test_logs_come_from_what_is_registered() -> None:

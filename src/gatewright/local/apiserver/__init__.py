@@ -8,6 +8,6 @@ async with ApiServer(store) as server:
 
 from gatewright.local.apiserver.logs import LogRequest, PodLogs
 from gatewright.local.apiserver.server import ApiServer
-from gatewright.local.apiserver.store import Store
+from gatewright.local.apiserver.store import Store, StoreError
 
-__all__ = ["ApiServer", "LogRequest", "PodLogs", "Store"]
+__all__ = ["ApiServer", "LogRequest", "PodLogs", "Store", "StoreError"]

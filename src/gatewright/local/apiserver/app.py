@@ -143,7 +143,7 @@ class Api:
     async def _openapi(self, parts: list[str], accept: str) -> Response:
         match parts[1:]:
             case ["v2"]:
-                if openapi.V2_PROTOBUF in accept:
+                if openapi.V2_PROTOBUF in accept or openapi.V2_PROTOBUF_OLD in accept:
                     return Response(openapi.EMPTY_V2_PROTOBUF, media_type=openapi.V2_PROTOBUF)
                 return json_response(openapi.EMPTY_V2)
             case ["v3"]:

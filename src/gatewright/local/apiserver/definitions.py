@@ -68,6 +68,8 @@ class Definitions:
         self._store.observe(self._notice)
         for record in self._store.table(TABLE).records():
             self._serve(record.obj)
+            if "deletionTimestamp" in record.metadata:
+                asyncio.get_running_loop().call_soon(self._clean_up, record.name)
 
     def stop(self) -> None:
         """Follow no more."""

@@ -30,7 +30,9 @@ _PARAMETER = re.compile(r"^\s*\* \*\*([^*]+)\*\* ``[^`]*``(?: - (.*))?$")
 # `swagger: "2.0"` and an `info` with a title, as protobuf: clients that ask for version 2 learn that there is nothing.
 EMPTY_V2_PROTOBUF = b"\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.35.0"
 EMPTY_V2: Json = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.35.0"}, "paths": {}}
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# What clients before Kubernetes 1.28 ask for, and cannot themselves read as an answer's type.
+V2_PROTOBUF_OLD = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 
 def index(catalog: Catalog) -> Json:

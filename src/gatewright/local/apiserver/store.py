@@ -8,6 +8,7 @@ its position, it is told that its history has expired.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,7 +22,20 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 LOG_LENGTH = 8192
 """How many changes of one resource stay readable to watchers."""
 
+_PREPARATION = (
+    "PRAGMA locking_mode=EXCLUSIVE",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "CREATE TABLE IF NOT EXISTS objects (resource TEXT, namespace TEXT, name TEXT, revision INTEGER, json BLOB, "
+    "PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value INTEGER)",
+)
+
 _encode = msgspec.json.Encoder().encode
+
+
+class StoreError(Exception):
+    """The file that is to keep the state can't be used."""
 
 
 class Record:
@@ -179,16 +193,22 @@ class Store:
 
     @classmethod
     def sqlite(cls, path: Path | str) -> Store:
-        """A store whose objects and resourceVersion survive a restart, in the SQLite file at `path`."""
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS objects (resource TEXT, namespace TEXT, name TEXT, revision INTEGER, "
-            "json BLOB, PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID"
-        )
-        database.execute("CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value INTEGER)")
-        return cls(database)
+        """A store whose objects and resourceVersion survive a restart, in the SQLite file at `path`.
+
+        The file is this user's alone, since it holds Secrets, and this process's alone while it is open. Raises
+        `StoreError` for a file that is another's, or no store.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            for statement in _PREPARATION:
+                database.execute(statement)
+            return cls(database)
+        except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
+            raise StoreError(
+                f"{path}: {error}; expected the state of a gatewright cluster that nothing else has open. Stop the "
+                "other process, or choose another folder"
+            ) from error
 
     def _load(self, database: sqlite3.Connection) -> None:
         row = database.execute("SELECT value FROM state WHERE key = 'revision'").fetchone()

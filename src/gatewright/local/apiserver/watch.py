@@ -80,7 +80,9 @@ class Watch:
             if now >= end:
                 break
             wake_at = min(end, bookmark) if self._bookmarks else end
-            if not await _completes(self._table.changed(), wake_at - now) and wake_at == bookmark:
+            woken = await _completes(self._table.changed(), wake_at - now)
+            # A bookmark must not overtake a change that came just as the time was up.
+            if not woken and wake_at == bookmark and self._table.end == position:
                 bookmark = loop.time() + BOOKMARK_SECONDS
                 self._revision = self._store.revision
                 yield self._bookmark()
