@@ -165,7 +165,7 @@ async def _execute(command: str, edge: LocalEdge) -> int:
     """Run the user's command in a process group of its own, which ends with us. Returns its exit status."""
     state = edge.state()
     state_file = edge.directory / "state.json"
-    state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2))
+    state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
     environment = {
         **os.environ,
         "KUBECONFIG": state.kubeconfig,

@@ -44,7 +44,7 @@ class Flaw(Struct, frozen=True):
 
 
 def documents(text: str) -> Iterator[Document | Flaw]:
-    """Each document of a text. A document with a flaw isn't given, the others are; a syntax error ends the text."""
+    """Each document of a text. A document with a flaw isn't given, the others are; a syntax error or excess ends the text."""
     try:
         loader = _Loader(text)
     except yaml.YAMLError as error:  # characters that YAML doesn't allow
@@ -61,8 +61,18 @@ def documents(text: str) -> Iterator[Document | Flaw]:
                     yield Document(value, composer.lines)
     except yaml.YAMLError as error:
         yield _syntax(error, text)
+    except _Endless as error:
+        yield Flaw(error.line, 0, str(error))
     finally:
         loader.dispose()
+
+
+class _Endless(Exception):
+    """More than anyone writes: the text isn't read any further."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> Flaw:
@@ -87,7 +97,6 @@ class _Composer:
         self._loader = loader
         self._anchors: dict[str, tuple[Any, int] | None] = {}  # None while it is being built
         self._values = 0
-        self._full = False
 
     def value(self, event: Any, path: FieldPath) -> tuple[Any, int]:
         """The value that begins with `event`, and how many values it holds."""
@@ -101,9 +110,8 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             found: tuple[Any, int] = (self._scalar(event), 1)
         elif len(path) >= MAX_DEPTH:
-            self._flaw(line, f"nested more than {MAX_DEPTH} levels deep")
-            self._skip()
-            found = (None, 1)
+            # To read on costs time that grows with the square of the depth.
+            raise _Endless(line, f"nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.MappingStartEvent):
             self._plain(event)
             found = self._mapping(path)
@@ -216,9 +224,8 @@ class _Composer:
 
     def _count(self, values: int, line: int) -> None:
         self._values += values
-        if self._values > MAX_VALUES and not self._full:
-            self._full = True
-            self._flaw(line, f"more than {MAX_VALUES} values in one document, with what its aliases stand for")
+        if self._values > MAX_VALUES:
+            raise _Endless(line, f"more than {MAX_VALUES} values in one document, with what its aliases stand for")
 
     def _flaw(self, line: int, message: str) -> None:
         if len(self.flaws) < 20:
