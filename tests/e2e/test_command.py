@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -125,6 +126,29 @@ def test_a_signal_during_exec_ends_the_command(run: Run, small: Path) -> None:
     assert process.interrupt(signal.SIGTERM) == 143
     assert "ended" in process.out
     assert process.left() == []
+
+
+_ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command(small: Path) -> None:
+    command = [sys.executable, "-c", _ON_A_TERMINAL, str(GATEWRIGHT), "up", str(small), "--exec", "echo ready; cat"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    try:
+        while b"ready" not in (line := process.stdout.readline()):
+            assert line
+        process.stdin.write(b"typed\n")
+        process.stdin.flush()
+        while b"typed" not in (line := process.stdout.readline()):  # the command reads from the terminal
+            assert line
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_two_signals_are_no_more_than_one(up: Up, small: Path) -> None:

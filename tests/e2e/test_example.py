@@ -192,7 +192,7 @@ def test_a_rolling_update_under_load_loses_no_request(edge: Edge) -> None:
 
         def rolled() -> bool:
             status = edge.cluster.get("Deployment", "tenant-a", "app1")["status"]
-            return bool(status["updatedReplicas"] == 2 and status["replicas"] == 2)
+            return bool(status["updatedReplicas"] == status["replicas"] == status["availableReplicas"] == 2)
 
         eventually(lambda: fetch(f"{edge.url}/app1").body.strip() == text and rolled(), seconds=20)
 

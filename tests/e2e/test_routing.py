@@ -135,11 +135,10 @@ spec:
 
 
 def test_weights_share_the_traffic(edge: Edge, namespace: str) -> None:
-    backends = (
-        "[{name: one, port: 8080, weight: 3}, {name: two, port: 8080, weight: 1}, {name: off, port: 8080, weight: 0}]"
-    )
+    shares = {"one": 3, "two": 1, "idle": 0}
+    backends = ", ".join(f"{{name: {name}, port: 8080, weight: {weight}}}" for name, weight in shares.items())
     shared = route("shared", "one").replace("{name: one, port: 8080}", backends)
-    parts = (gateway(), app("one", "one"), app("two", "two"), app("off", "off"), shared)
+    parts = (gateway(), app("one", "one"), app("two", "two"), app("idle", "idle"), shared)
     edge.cluster.apply("---".join(parts), namespace)
     url = f"http://{edge.address(namespace)}:8080/"
     eventually(lambda: {fetch(url).body.strip() for _ in range(20)} == {"one", "two"})

@@ -174,8 +174,11 @@ async def _execute(command: str, edge: LocalEdge) -> int:
         "EDGE_CA": state.ca,
         "EDGE_STATE": str(state_file),
     }
-    process = await asyncio.create_subprocess_shell(command, env=environment, preexec_fn=os.setpgrp)
-    with _foreground(process.pid):
+    terminal = _is_terminal()
+    with _terminal_returned(terminal):
+        process = await asyncio.create_subprocess_shell(
+            command, env=environment, preexec_fn=_lead_foreground if terminal else os.setpgrp
+        )
         try:
             code = await process.wait()
         finally:
@@ -183,26 +186,34 @@ async def _execute(command: str, edge: LocalEdge) -> int:
     return code if code >= 0 else 128 - code
 
 
+def _lead_foreground() -> None:
+    """In the command's process: begin a group and give the terminal to it, so that Ctrl-C and input reach it.
+
+    Before the command runs, since one that reads from a terminal that it doesn't have is stopped.
+    """
+    os.setpgrp()
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, before)
+
+
 @contextlib.contextmanager
-def _foreground(group: int) -> Iterator[None]:
-    """Give the terminal to the command, so that it can read from it and Ctrl-C reaches it; take it back afterwards."""
-    terminal = sys.stdin.fileno() if _is_terminal() else None
-    if terminal is None:
-        yield
-        return
-    ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+def _terminal_returned(ours: bool) -> Iterator[None]:
+    """Take the terminal back at the end, if it is ours."""
     try:
-        os.tcsetpgrp(terminal, group)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            os.tcsetpgrp(terminal, os.getpgrp())
-        signal.signal(signal.SIGTTOU, ignored)
+        if ours:
+            before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            with contextlib.suppress(OSError):
+                os.tcsetpgrp(0, os.getpgrp())
+            signal.signal(signal.SIGTTOU, before)
 
 
 def _is_terminal() -> bool:
     try:
-        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
     except (OSError, ValueError):
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 from typing import Annotated
@@ -45,10 +46,14 @@ def up(
 
     Exit status: that of the command; 1 when an object was refused; 2 for wrong usage; 130 after Ctrl-C.
     """
-    # Imported here so that --help and completion stay quick.
+    # Imported here so that --help and completion stay quick. What is imported stays: to look through it for garbage,
+    # now and at every later collection, would only cost time.
+    gc.disable()
     from gatewright.cli.running import Session, run
     from gatewright.local.workloads import Backend
 
+    gc.freeze()
+    gc.enable()
     backends = [Backend(*parts) for parts in map(_backend, backend or ())]
     session = Session(
         paths=tuple(paths),

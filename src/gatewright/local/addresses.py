@@ -76,11 +76,19 @@ class Block:
 
 
 class Allocator:
-    """Gives each name (a Gateway, say) a loopback address and real ports for the ports that it asks for."""
+    """Gives each name (a Gateway, say) a loopback address and real ports for the ports that it asks for.
+
+    An address that was released is kept for its name for as long as there are others: a proxy may have its ports open
+    for a while yet, and a Gateway that is made anew is found where it was.
+    """
 
     def __init__(self, block: Block) -> None:
         self._block = block
         self._bindings: dict[object, Binding] = {}
+        self._left: dict[object, str] = {}
+        """The address that each name had when it was released, the last one at the end."""
+        self._opened: dict[str, dict[int, int]] = {}
+        """By address: the real port of each port that was ever asked for there."""
 
     def bind(self, name: object, ports: Iterable[int], wanted: str | None = None) -> Binding:
         """A binding for `ports`; keeps the address and ports that `name` has already. Raises `AddressError`.
@@ -91,32 +99,48 @@ class Allocator:
         if before and wanted not in (None, before.host):
             self.release(name)
             before = None
-        host = before.host if before else self._host(wanted)
+        host = before.host if before else self._host(name, wanted)
         taken = {
             port
             for other, binding in self._bindings.items()
             if other != name and binding.host == host
             for port in binding.ports.values()
         }
+        # On an address of its own, what was opened once is ours, even where a proxy has not let go of it yet.
+        opened = dict(before.ports if before else {}) if self._block.shared else self._opened.setdefault(host, {})
         real: dict[int, int] = {}
         for port in sorted(set(ports)):
-            known = before.ports.get(port) if before else None
-            real[port] = known or _free_port(host, port, taken | set(real.values()))
+            if port not in opened or opened[port] in taken:
+                opened[port] = _free_port(host, port, taken | set(real.values()))
+            real[port] = opened[port]
         binding = Binding(host, real)
         self._bindings[name] = binding
         return binding
 
     def release(self, name: object) -> None:
-        """Forget what `name` had."""
-        self._bindings.pop(name, None)
+        """Take back what `name` has."""
+        binding = self._bindings.pop(name, None)
+        if binding and not self._block.shared:
+            self._left.pop(name, None)
+            self._left[name] = binding.host
 
-    def _host(self, wanted: str | None) -> str:
+    def _host(self, name: object, wanted: str | None) -> str:
         if wanted:
             self._check(wanted)
             return wanted
+        if self._block.shared:
+            return next(self._block.gateways)
         used = {binding.host for binding in self._bindings.values()}
-        for host in self._block.gateways:
-            if self._block.shared or host not in used:
+        own = self._left.pop(name, None)
+        if own and own not in used:
+            return own
+        free = dict.fromkeys(host for host in self._block.gateways if host not in used)
+        fresh = next((host for host in free if host not in self._left.values()), None)
+        if fresh:
+            return fresh
+        for former, host in self._left.items():
+            if host in free:
+                del self._left[former]
                 return host
         raise AddressError(f"no loopback address is left in {self._block.network}")
 
@@ -139,6 +163,7 @@ def _free_port(host: str, port: int, taken: set[int]) -> int:
     """`port` itself, or shifted where the system doesn't allow it, or the next free one."""
     candidates = [port, port + _SHIFT] if port < 1024 else [port]
     candidates += range(port + _SHIFT + 1, min(port + _SHIFT + 1000, 65536))
+    candidates += range(max(1024, port - 1000), port)  # for one near the end of the range
     for candidate in candidates:
         if candidate in taken or candidate > 65535:
             continue

@@ -12,6 +12,7 @@ import msgspec
 from watchfiles import awatch
 
 from gatewright.cluster import ApiError, Client, ClusterError, NotFound
+from gatewright.flow import Source
 from gatewright.local.manifests import Manifest, Manifests, Problem, load
 from gatewright.local.refusals import refusals, unknown_kind
 from gatewright.model.kinds import Kind, find
@@ -43,11 +44,13 @@ class _Resources(msgspec.Struct, frozen=True):
 class Applier:
     """Applies manifests by server-side apply, strictly: an unknown field is a problem.
 
-    Remembers what it applied, so that `update` deletes the objects that the files no longer hold.
+    Remembers what it applied, so that `update` deletes the objects that the files no longer hold. `given` is kept to be
+    the kinds and keys of the objects that the files hold.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, given: Source[tuple[str, Key], bool] | None = None) -> None:
         self._client = client
+        self._given = given
         self._applied: dict[ObjectId, tuple[Manifest, Kind]] = {}
         self._places: dict[tuple[str, Key], Manifest] = {}
 
@@ -81,6 +84,8 @@ class Applier:
                 continue
             del self._applied[identity]
             self._places.pop((manifest.kind, _key(manifest, kind)), None)
+            if self._given is not None:
+                self._given.delete((manifest.kind, _key(manifest, kind)))
             done.append(f"{manifest.subject} deleted")
         return sorted(problems, key=_place), sorted(done)
 
@@ -106,6 +111,8 @@ class Applier:
                     problems.append(Problem(manifest.where("kind"), manifest.subject, unknown_kind(manifest)))
                     return
                 key = _key(manifest, kind)
+                if self._given is not None:
+                    self._given.set((manifest.kind, key), True)
                 await self._client.apply(_content(manifest, key), field_manager=FIELD_MANAGER, kind=kind, strict=True)
             except ApiError as error:
                 problems.extend(refusals(manifest, error))

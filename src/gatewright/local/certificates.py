@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
@@ -22,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+_HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
 _CA_DAYS = 3650
 _SERVER_DAYS = 397  # the longest that browsers accept
 
@@ -67,8 +70,13 @@ class Authority:
         """
         certificate_file, key_file = folder / "ca.crt", folder / "ca.key"
         if certificate_file.exists() and key_file.exists():
-            key = load_pem_private_key(key_file.read_bytes(), password=None)
-            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            try:
+                key = load_pem_private_key(key_file.read_bytes(), password=None)
+                certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+                raise ValueError(
+                    f"{certificate_file} and {key_file} can't be read: remove both to make new ones"
+                ) from error
             if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
                 raise ValueError(f"{key_file} does not belong to {certificate_file}; remove both to make new ones")
             return cls(certificate, key)
@@ -84,8 +92,12 @@ class Authority:
         return self._certificate.public_bytes(Encoding.PEM)
 
     def issue(self, names: Iterable[str]) -> ServerCertificate:
-        """A server certificate for host names (also wildcards) and IP addresses; the first is its common name."""
+        """A server certificate for host names (also wildcards) and IP addresses; the first is its common name.
+
+        Raises ValueError for a name that is neither.
+        """
         names = list(names)
+        alternatives = [_name(name) for name in names]
         key = ec.generate_private_key(ec.SECP256R1())
         # A common name has 64 characters at the most (RFC 5280, ub-common-name); clients read the alternative names.
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -95,7 +107,7 @@ class Authority:
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(authority_key, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -153,6 +165,9 @@ def _name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
+        if len(name) > 253 or not _HOST.fullmatch(name):
+            expected = "a host name such as shop.example.com or *.example.com, or an IP address"
+            raise ValueError(f"found {name!r}, expected {expected}") from None
         return x509.DNSName(name)
 
 

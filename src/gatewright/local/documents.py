@@ -44,7 +44,10 @@ class Flaw(Struct, frozen=True):
 
 
 def documents(text: str) -> Iterator[Document | Flaw]:
-    """Each document of a text. A document with a flaw isn't given, the others are; a syntax error or excess ends the text."""
+    """Each document of a text.
+
+    A document with a flaw isn't given, the others are; a syntax error or excess ends the text.
+    """
     try:
         loader = _Loader(text)
     except yaml.YAMLError as error:  # characters that YAML doesn't allow

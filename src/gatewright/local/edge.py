@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
@@ -28,6 +27,7 @@ from gatewright.envoy.process import EnvoyNotFoundError
 from gatewright.flow import Change, Collection, Flow, Source
 from gatewright.local.addresses import Block
 from gatewright.local.apiserver import ApiServer, Store
+from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
@@ -102,7 +102,8 @@ class LocalEdge:
         self.client = await stack.enter_async_context(
             Client.with_token(server.url, server.token, server.ca_certificate)
         )
-        self.applier = Applier(self.client)
+        given: Source[tuple[str, Key], bool] = self.flow.source("objects of the files")
+        self.applier = Applier(self.client, given)
         for name, controller in CLASSES.items():
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
 
@@ -119,6 +120,7 @@ class LocalEdge:
                 self.inputs,
                 self.resolution,
                 self._bindings,
+                given,
                 authority,
                 lambda text: self._publish(News("info", "certificates", text)),
             )
@@ -163,9 +165,10 @@ class LocalEdge:
         except OSError as error:
             raise EdgeError(f"--data-dir {folder}: {error.strerror}") from error
         try:
-            return Store.sqlite(folder / "cluster.db"), Authority.load_or_create(folder)
-        except (ValueError, OSError, sqlite3.Error) as error:
-            raise EdgeError(f"--data-dir {folder}: {error}; mend it, or remove the folder to start afresh") from error
+            authority = Authority.load_or_create(folder)
+            return Store.sqlite(folder / "cluster.db"), authority
+        except (StoreError, ValueError, OSError) as error:
+            raise EdgeError(f"--data-dir {folder}: {error}; or remove the folder to start afresh") from error
 
     def _envoy_died(self, code: int, pause: float) -> None:
         text = f"exited with {code}; it is started again with its configuration in {pause:.1f} s"
@@ -229,12 +232,13 @@ class LocalEdge:
             async with asyncio.timeout(seconds):
                 while True:
                     self._stirred.clear()
-                    await self._settle()
-                    if self._stirred.is_set():
+                    if self.pending():
+                        await self._stirred.wait()
                         continue
-                    if not self.pending():
+                    # Perhaps only because nothing has been seen yet: let all come to where it leads, and look again.
+                    await self._settle()
+                    if not self._stirred.is_set() and not self.pending():
                         return []
-                    await self._stirred.wait()
         except TimeoutError:
             return self.pending() or ["the proxy has not taken the whole configuration"]
 

@@ -170,6 +170,8 @@ class _Reading:
                 yield file, partial(self._file, file)
 
     def _file(self, path: Path) -> str:
+        if str(path) in self.once:  # to open a pipe again would wait for another writer
+            return self.once[str(path)]
         with path.open("rb") as file:
             return _decoded(file) if path.is_file() else self._once(str(path), file)
 

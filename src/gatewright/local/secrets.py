@@ -1,4 +1,8 @@
-"""Certificates for listeners whose Secret is missing: a local edge makes them, and makes them anew for new names."""
+"""Certificates for listeners whose Secret is missing: a local edge makes them, and makes them anew for new names.
+
+It does so for the Gateways of the files that it was given. To other clients of the API it is a cluster, in which a
+Secret that nobody made is missing.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,10 @@ class WantedSecret(Struct, frozen=True):
 
 
 class GeneratedSecrets:
-    """Makes the Secrets that the listeners of our Gateways name and nobody has made, while it runs (`async with`)."""
+    """Makes the Secrets that listeners of our Gateways name and nobody has made, while it runs (`async with`).
+
+    Only for the Gateways among the kinds and keys of `given`.
+    """
 
     def __init__(
         self,
@@ -43,13 +50,14 @@ class GeneratedSecrets:
         inputs: Inputs,
         resolution: Resolution,
         bindings: Collection[Key, Binding],
+        given: Collection[tuple[str, Key], bool],
         authority: Authority,
         announce: Callable[[str], None],
     ) -> None:
         self._client = client
         self._authority = authority
         self._announce = announce
-        self._wanted = _wanted(inputs, resolution, bindings)
+        self._wanted = _wanted(inputs, resolution, bindings, given)
         self._reconciler: Reconciler[Key] = Reconciler("secret", self._make)
         self._wanted.subscribe(self._changed)
 
@@ -94,7 +102,10 @@ def tls_secret(key: Key, certificate: ServerCertificate, authority: bytes) -> di
 
 
 def _wanted(
-    inputs: Inputs, resolution: Resolution, bindings: Collection[Key, Binding]
+    inputs: Inputs,
+    resolution: Resolution,
+    bindings: Collection[Key, Binding],
+    given: Collection[tuple[str, Key], bool],
 ) -> Collection[Key, WantedSecret]:
     flow = inputs.flow
     hosts_of = resolution.topology.hosts.index(lambda host, _: [host.listener])
@@ -103,7 +114,7 @@ def _wanted(
         """By Secret and Gateway: the names that the Gateway's listeners need."""
         gateway: Gateway | None = ctx.get(inputs.gateways, key)
         binding = ctx.get(bindings, key)
-        if gateway is None or binding is None:
+        if gateway is None or binding is None or not ctx.get(given, ("Gateway", key)):
             return None
         found: dict[tuple[Key, Key], tuple[str, ...]] = {}
         for listener in gateway.spec.listeners:

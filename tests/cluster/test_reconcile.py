@@ -1,0 +1,97 @@
+"""Level-triggered work."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gatewright.cluster import ApiError, Conflict, NotFound, Reconciler, Unreachable
+
+
+async def test_a_key_that_is_touched_during_its_run_runs_once_more() -> None:
+    runs: list[str] = []
+    gate = asyncio.Event()
+
+    async def work(key: str) -> None:
+        runs.append(key)
+        await gate.wait()
+
+    async with Reconciler("test", work) as reconciler:
+        for _ in range(5):
+            reconciler.enqueue("a")
+        await asyncio.sleep(0)
+        for _ in range(5):
+            reconciler.enqueue("a")
+        gate.set()
+        await reconciler.idle()
+    assert runs == ["a", "a"]
+
+
+async def test_keys_do_not_wait_for_each_other_beyond_the_slots() -> None:
+    running = most = 0
+
+    async def work(_: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    async with Reconciler("test", work, concurrency=3) as reconciler:
+        for key in range(20):
+            reconciler.enqueue(key)
+        await reconciler.idle()
+    assert most == 3
+
+
+async def test_failures_are_repeated_but_not_what_a_watch_will_tell() -> None:
+    outcomes: dict[str, list[Exception | None]] = {
+        "refused": [ApiError(500, "", "no"), Unreachable("gone"), None],
+        "conflict": [Conflict(409, "Conflict", "changed")],
+        "missing": [NotFound(404, "NotFound", "gone")],
+        "bug": [ZeroDivisionError()],
+    }
+    runs: list[str] = []
+
+    async def work(key: str) -> None:
+        runs.append(key)
+        outcome = outcomes[key].pop(0)
+        if outcome:
+            raise outcome
+
+    async with Reconciler("test", work) as reconciler:
+        for key in outcomes:
+            reconciler.enqueue(key)
+        async with asyncio.timeout(5):
+            await reconciler.idle()
+    assert runs.count("refused") == 3
+    assert runs.count("conflict") == runs.count("missing") == runs.count("bug") == 1
+
+
+async def test_a_burst_costs_two_runs_an_interval() -> None:
+    runs = 0
+
+    async def work(_: str) -> None:
+        nonlocal runs
+        runs += 1
+
+    async with Reconciler("test", work, interval=0.05) as reconciler:
+        for _ in range(30):
+            reconciler.enqueue("a")
+            await asyncio.sleep(0.001)
+        await reconciler.idle()
+    assert 2 <= runs <= 4
+
+
+async def test_leaving_ends_what_runs() -> None:
+    ended = asyncio.Event()
+
+    async def work(_: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with Reconciler("test", work) as reconciler:
+        reconciler.enqueue("a")
+        await asyncio.sleep(0)
+    assert ended.is_set()
