@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from edge_process import EXAMPLE, KUBECTL, Edge, Gatewright
+from tests.e2e.edge_process import EXAMPLE, KUBECTL, Edge, Gatewright
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

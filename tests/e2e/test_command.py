@@ -14,7 +14,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from edge_process import EXAMPLE, GATEWRIGHT, SMALL, Edge, Gatewright, app, eventually, fetch, free_port, gateway, route
+from tests.e2e.edge_process import (
+    EXAMPLE,
+    GATEWRIGHT,
+    SMALL,
+    Edge,
+    Gatewright,
+    app,
+    eventually,
+    fetch,
+    free_port,
+    gateway,
+    route,
+)
 
 Run = Callable[..., Gatewright]
 Up = Callable[..., Edge]

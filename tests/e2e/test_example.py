@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from edge_process import EXAMPLE, Edge, app, conditions, eventually, fetch, route
+from tests.e2e.edge_process import EXAMPLE, Edge, app, conditions, eventually, fetch, route
 
 ANSWERS = {
     "/app1": "Hello from App 1",

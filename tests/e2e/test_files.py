@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from edge_process import SMALL, Edge, app, eventually, fetch, route
+from tests.e2e.edge_process import SMALL, Edge, app, eventually, fetch, route
 
 Up = Callable[..., Edge]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from edge_process import Edge, app, eventually, fetch, gateway, route
+from tests.e2e.edge_process import Edge, app, eventually, fetch, gateway, route
 
 
 def test_class_gatewright_serves_without_istios_service(edge: Edge, namespace: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from edge_world import GATEWAY, Echo, Response, World, free_port, request
+from tests.envoy.edge_world import GATEWAY, Echo, Response, World, free_port, request
 
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.listeners import Binding

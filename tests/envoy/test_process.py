@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_world import GATEWAY, World, free_port, request
+from tests.envoy.edge_world import GATEWAY, World, free_port, request
 
 from gatewright.envoy.bootstrap import bootstrap
 from gatewright.envoy.edge import EnvoyEdge

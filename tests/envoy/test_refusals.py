@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 import pytest
-from edge_world import GATEWAY
+from tests.envoy.edge_world import GATEWAY
 
 from gatewright.model.meta import Key
 from gatewright.topology import HeaderModifier, PortKey

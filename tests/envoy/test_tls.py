@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from edge_world import GATEWAY, HTTP
+from tests.envoy.edge_world import GATEWAY, HTTP
 
 from gatewright.envoy.resources import SECRET
 from gatewright.model.meta import Key

@@ -9,7 +9,7 @@ from collections.abc import Collection as Names
 from typing import Any
 
 import pytest
-from edge_world import GATEWAY, HTTP, free_port, is_refused, request
+from tests.envoy.edge_world import GATEWAY, HTTP, free_port, is_refused, request
 
 from gatewright.envoy.listeners import Binding
 from gatewright.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, VIRTUAL_HOST, Ref
