@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.e2e.edge_process import Edge, app, eventually, fetch, gateway, route
+from tests.e2e.edge_process import GATEWRIGHT, Edge, app, eventually, fetch, gateway, route
 
 
 def test_class_gatewright_serves_without_istios_service(edge: Edge, namespace: str) -> None:
@@ -46,7 +47,10 @@ def test_class_istio_makes_its_service_with_labels_and_annotations(edge: Edge, n
     eventually(gone, "the Service goes with its Gateway")
 
 
-def test_hostnames_choose_the_route_and_sni_the_certificate(edge: Edge, namespace: str) -> None:
+def test_hostnames_choose_the_route_and_sni_the_certificate(edge: Edge, namespace: str, tmp_path: Path) -> None:
+    for secret, host in (("shop", "shop.example.com"), ("any", "*.example.org")):
+        certs = [str(GATEWRIGHT), "certs", host, "--secret", secret, "-n", namespace, "--dir", str(tmp_path), "--apply"]
+        subprocess.run([*certs, "--kubeconfig", str(edge.cluster.kubeconfig)], check=True, capture_output=True)
     listeners = "".join(
         f"""
     - name: {name}
@@ -80,7 +84,7 @@ spec:
     url = f"https://{edge.address(namespace)}:8443/"
 
     def ask(host: str, sni: str = "") -> tuple[int, str]:
-        answer = fetch(url, host=host, sni=sni or host, ca=edge.ca)
+        answer = fetch(url, host=host, sni=sni or host, ca=tmp_path / "ca.crt")
         return answer.status, answer.body.strip()
 
     eventually(lambda: ask("shop.example.com") == (200, "the shop"))
