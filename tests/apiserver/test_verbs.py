@@ -121,6 +121,15 @@ async def test_generation_counts_changes_of_the_specification(api: Any) -> None:
     assert with_status["metadata"]["generation"] == 2
 
 
+async def test_a_null_that_a_field_can_not_hold_is_left_out(api: Any) -> None:
+    code, made = await api("POST", ROUTES, {**route(), "spec": {**route()["spec"], "hostnames": None, "rules": None}})
+    assert code == 201
+    assert "hostnames" not in made["spec"]
+    assert made["spec"]["rules"] == [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}]
+    code, same = await api("PUT", f"{ROUTES}/web", {**made, "spec": {**made["spec"], "hostnames": None}})
+    assert (code, same) == (200, made)
+
+
 async def test_lists_select_and_page(api: Any) -> None:
     for index in range(7):
         obj = config_map(f"m{index}")

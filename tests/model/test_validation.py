@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gatewright.model import constraints, gateway, kinds
 from gatewright.model.causes import go_number
 from gatewright.model.schema import openapi_schema
-from gatewright.model.validation import InvalidPattern, apply_defaults, prune, unknown_fields, validate
+from gatewright.model.validation import InvalidPattern, apply_defaults, drop_nulls, prune, unknown_fields, validate
 
 NAMES = st.sampled_from(["a", "b", "c", "spec"])
 SCALARS = st.one_of(
@@ -92,6 +92,30 @@ def test_prune_removes_exactly_the_unknown_fields(schema: dict[str, Any], value:
     assert pruned == expected
     if not unknown_fields(schema, value):
         assert pruned is value
+
+
+@given(schemas(), VALUES)
+def test_nulls_go_where_they_can_not_be_held(schema: dict[str, Any], value: Any) -> None:
+    before = copy.deepcopy(value)
+    kept = drop_nulls(schema, value)
+    assert value == before
+    assert drop_nulls(schema, kept) is kept
+    if not validate(schema, value) and validate(schema, kept):
+        # Only a field that is required can be missed: a null in it was no null to the schema.
+        assert {cause.reason for cause in validate(schema, kept)} == {"FieldValueRequired"}
+
+
+def test_nulls_of_a_gateway() -> None:
+    schema = openapi_schema(gateway.Gateway)
+    spec = {"addresses": None, "listeners": [{"name": "a", "hostname": None, "tls": {"options": {"a": None}}}, None]}
+    assert drop_nulls(schema, {"spec": spec}) == {"spec": {"listeners": [{"name": "a", "tls": {"options": {}}}, None]}}
+    with_default = {"spec": {"listeners": [{"allowedRoutes": None}]}}
+    assert drop_nulls(schema, with_default) is with_default
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    of_crd = {"properties": {"spec": {"properties": {"free": free, "held": {"type": "string", "nullable": True}}}}}
+    nulls = {"spec": {"held": None, "unknown": None, "free": {"x": None}}}
+    assert drop_nulls(of_crd, nulls) is nulls
+    assert drop_nulls(of_crd, {"spec": {"free": None}}) == {"spec": {}}
 
 
 def remove(value: Any, field: str) -> None:

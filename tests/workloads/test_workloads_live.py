@@ -210,7 +210,12 @@ async def test_a_new_template_rolls_out_without_a_gap(edge: Edge) -> None:
             )
 
         await edge.until(rolled)
-        await edge.until(lambda: len(edge.pods) == 3 and len(edge.endpoints("app")) == 3)
+
+        def settled() -> bool:
+            pods = {pod.status.pod_ip for pod in edge.pods.values()}
+            return len(pods) == 3 and {endpoint[0] for endpoint in edge.endpoints("app")} == pods
+
+        await edge.until(settled)
         answers = {(await get(endpoint))[1] for endpoint in edge.endpoints("app")}
         assert answers == {b"two\n"}
         assert edge.deployments[key].metadata.annotations["deployment.kubernetes.io/revision"] == "2"
