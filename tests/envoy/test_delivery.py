@@ -50,7 +50,7 @@ class FakeEnvoy:
             versions = {name: resource(name, body).version for name, body in self.has[url].items()}
             if url in PUSHED:
                 self.say(url, initial_resource_versions=versions)
-            elif url in names and names[url]:
+            elif names.get(url):
                 self.say(url, resource_names_subscribe=sorted(names[url]), initial_resource_versions=versions)
             elif url == SCOPE and self.has[LISTENER]:
                 self.say(url, resource_names_subscribe=[f"{name}/*" for name in self.has[LISTENER]])
@@ -200,6 +200,27 @@ def test_a_rule_that_moves_to_a_new_cluster_never_leads_nowhere() -> None:
         (VIRTUAL_HOST, ["l/h"], []),
         (CLUSTER, [], ["a"]),
     ]
+
+
+def test_a_cluster_that_is_wanted_again_while_it_is_being_removed_is_waited_for() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("a")
+    plan.host("l/h", "a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    with plan.flow.batch():
+        for url, name in ((VIRTUAL_HOST, "l/h"), (CLUSTER, "a"), (ENDPOINTS, "a")):
+            plan.sources[url].delete(name)
+    while (CLUSTER, [], ["a"]) not in envoy.sent:
+        envoy.receive() if not envoy.inbox else envoy.work()
+    assert "a" in envoy.has[CLUSTER]
+    with plan.flow.batch():
+        plan.cluster("a")
+        plan.host("l/h", "a")
+    run(envoy)
+    assert envoy.has[VIRTUAL_HOST]["l/h"] == b"a"
+    assert plan.delivery.settled()
 
 
 def test_a_first_response_comes_even_if_there_is_nothing_to_send() -> None:

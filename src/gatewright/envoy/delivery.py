@@ -24,6 +24,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from gatewright.envoy.resources import COMPLETED_BY, GATHERED, PUSHED, ROOTS, TYPES, Ref, Resource, collection_of
 from gatewright.flow import Collection
 
+_KEPT = object()
 _COMPLETES = {completing: completed for completed, completing in COMPLETED_BY.items()}
 
 
@@ -396,8 +397,11 @@ class Delivery:
         return next((ref for ref in news if not self._is_usable(ref)), None)
 
     def _is_usable(self, ref: Ref) -> bool:
-        if ref.name not in self._types[ref.type].held:
+        state = self._types[ref.type]
+        if ref.name not in state.held:
             return self._is_hopeless(ref)
+        if state.under_way and state.under_way.get(ref.name, _KEPT) is None:
+            return False  # it is being removed; if it is wanted again, it comes again
         completing = COMPLETED_BY.get(ref.type)
         if completing is None or ref.name in self._types[completing].held:
             return True

@@ -20,7 +20,7 @@ from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from msgspec import Struct
 
 from gatewright.envoy.clusters import ADS
-from gatewright.envoy.resources import LISTENER, ROUTES, SECRET, Ref, Resource, resource
+from gatewright.envoy.resources import ROUTES, SECRET, Ref, Resource, resource
 from gatewright.envoy.scopes import choose_scope
 from gatewright.model.meta import Key
 from gatewright.topology import Listener, PortKey

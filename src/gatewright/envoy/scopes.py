@@ -116,7 +116,7 @@ def _renamed(body: bytes, number: int) -> bytes:
 def _table_without_hosts(table: str) -> bytes:
     message = new_table(table)
     message.typed_per_filter_config[_FILTER].Pack(route_components_pb2.FilterConfig(disabled=True))
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 @lru_cache
@@ -125,7 +125,7 @@ def _no_rule() -> bytes:
     message = route_components_pb2.Route(name="none")
     message.match.prefix = ""
     message.direct_response.status = 404
-    return route_components_pb2.VirtualHost(routes=[message]).SerializeToString()
+    return bytes(route_components_pb2.VirtualHost(routes=[message]).SerializeToString())
 
 
 def _field(number: int, content: bytes) -> bytes:
