@@ -76,7 +76,7 @@ def virtual_host(host: HostKey, table: str, routes: Sequence[Route]) -> Resource
     name = f"{table}/{host.hostname}"
     message = route_components_pb2.VirtualHost(name=name, domains=[host.hostname])
     body = message.SerializeToString() + b"".join([route.record for route in routes])
-    needs = frozenset[Ref]().union(*{route.needs for route in routes})  # few differ
+    needs = frozenset[Ref]().union(*[route.needs for route in routes])
     return resource(name, body, needs=needs, within=(Ref(ROUTES, table),), parts=tuple(routes))
 
 

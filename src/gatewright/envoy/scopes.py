@@ -103,7 +103,7 @@ def host_scope(hostname: str, table: str, listener: Ref, routes: Sequence[Route]
     host = route_components_pb2.VirtualHost(name=f"{table}/{hostname}", domains=["*"]).SerializeToString()
     hosts = _field(_TABLE_HOSTS, b"".join([host, *[route.record for route in routes], _no_rule()]))
     body = scope.SerializeToString() + _field(_SCOPE_TABLE, _table_without_hosts(table) + hosts)
-    needs = frozenset[Ref]().union(*{route.needs for route in routes})  # few differ
+    needs = frozenset[Ref]().union(*[route.needs for route in routes])
     return resource(name, body, needs=needs, within=(listener,), parts=tuple(routes), variant=_renamed)
 
 
