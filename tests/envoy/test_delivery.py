@@ -17,10 +17,12 @@ from gatewright.envoy.resources import (
     LISTENER,
     PUSHED,
     ROUTES,
+    SCOPE,
     TYPES,
     VIRTUAL_HOST,
     Ref,
     Resource,
+    collection_of,
     resource,
 )
 from gatewright.flow import Flow, Source
@@ -34,11 +36,24 @@ class FakeEnvoy:
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.has: dict[str, dict[str, bytes]] = {url: {} for url in TYPES}
+        self.noted: dict[str, bytes] = {}  # scopes that it takes for known
         self.inbox: list[discovery_pb2.DeltaDiscoveryResponse] = []
         self.sent: list[tuple[str, list[str], list[str]]] = []
-        delivery.connect()
-        for url in PUSHED:
-            self.say(url)
+        self.connect()
+
+    def connect(self) -> None:
+        """Begin a stream; it says what it has, except of collections."""
+        self.inbox.clear()
+        self.delivery.connect()
+        names = {ENDPOINTS: self.has[CLUSTER], ROUTES: self.has[LISTENER]}
+        for url in TYPES:
+            versions = {name: resource(name, body).version for name, body in self.has[url].items()}
+            if url in PUSHED:
+                self.say(url, initial_resource_versions=versions)
+            elif names.get(url):
+                self.say(url, resource_names_subscribe=sorted(names[url]), initial_resource_versions=versions)
+            elif url == SCOPE and self.has[LISTENER]:
+                self.say(url, resource_names_subscribe=[f"{name}/*" for name in self.has[LISTENER]])
 
     def say(self, url: str, **fields: Any) -> None:
         self.delivery.request(discovery_pb2.DeltaDiscoveryRequest(type_url=url, **fields))
@@ -56,7 +71,13 @@ class FakeEnvoy:
             return False
         response = self.inbox.pop(0)
         url, has = response.type_url, self.has[response.type_url]
-        if any(each.resource.value.startswith(BAD) for each in response.resources):
+        bad = [each.resource.value.startswith(BAD) for each in response.resources]
+        if any(bad):
+            if url == SCOPE:  # what comes before the bad one is noted without being used; removals are done
+                self.noted.update({each.name: each.resource.value for each in response.resources[: bad.index(True)]})
+                for name in response.removed_resources:
+                    self.noted.pop(name, None)
+                    has.pop(name, None)
             refusal = {"code": 3, "message": "it is bad"}
             self.say(url, response_nonce=response.nonce, error_detail=refusal)
             return True
@@ -64,12 +85,25 @@ class FakeEnvoy:
         for each in response.resources:
             if url == VIRTUAL_HOST and each.name.rpartition("/")[0] not in self.has[ROUTES]:
                 continue  # lost
+            if url == SCOPE and self.noted.get(each.name) == each.resource.value:
+                continue
             is_new = each.name not in has
+            if url == SCOPE:
+                self.noted[each.name] = each.resource.value
             has[each.name] = each.resource.value
             if is_new and url in (CLUSTER, LISTENER):
                 asks.append(Ref(ENDPOINTS if url == CLUSTER else ROUTES, each.name))
+            if is_new and url == LISTENER:
+                asks.append(Ref(SCOPE, f"{each.name}/*"))
         for name in response.removed_resources:
             has.pop(name, None)
+            if url == SCOPE:
+                self.noted.pop(name, None)
+            if url == LISTENER:
+                self.say(SCOPE, resource_names_unsubscribe=[f"{name}/*"])
+                for lost in [each for each in self.has[SCOPE].keys() | self.noted if each.startswith(f"{name}/")]:
+                    self.has[SCOPE].pop(lost, None)
+                    self.noted.pop(lost, None)
             for outer, inner in ((CLUSTER, ENDPOINTS), (LISTENER, ROUTES)):
                 if url == outer:
                     self.has[inner].pop(name, None)
@@ -85,8 +119,8 @@ class FakeEnvoy:
         return True
 
     def check(self) -> None:
-        for name, body in self.has[VIRTUAL_HOST].items():
-            for cluster in body.decode().split():
+        for name, body in [*self.has[VIRTUAL_HOST].items(), *self.has[SCOPE].items()]:
+            for cluster in body.partition(b"#")[0].decode().split():
                 assert cluster in self.has[CLUSTER], f"{name} leads to {cluster}, which isn't there"
                 assert cluster in self.has[ENDPOINTS], f"{name} leads to {cluster}, which isn't warm"
 
@@ -119,6 +153,13 @@ class Plan:
         needs = {Ref(CLUSTER, cluster) for cluster in clusters}
         within = (Ref(ROUTES, name.rpartition("/")[0]),)
         self.sources[VIRTUAL_HOST].set(name, resource(name, body, needs=needs, within=within))
+
+    def scope(self, name: str, *clusters: str, bad: bool = False) -> None:
+        body = (b"bad " if bad else b"") + " ".join(sorted(clusters)).encode()
+        needs = {Ref(CLUSTER, cluster) for cluster in clusters}
+        within = (Ref(LISTENER, name.rpartition("/")[0]),)
+        made = resource(name, body, needs=needs, within=within, variant=lambda body, number: body + b"#%d" % number)
+        self.sources[SCOPE].set(name, made)
 
 
 def run(envoy: FakeEnvoy) -> None:
@@ -161,6 +202,27 @@ def test_a_rule_that_moves_to_a_new_cluster_never_leads_nowhere() -> None:
     ]
 
 
+def test_a_cluster_that_is_wanted_again_while_it_is_being_removed_is_waited_for() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("a")
+    plan.host("l/h", "a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    with plan.flow.batch():
+        for url, name in ((VIRTUAL_HOST, "l/h"), (CLUSTER, "a"), (ENDPOINTS, "a")):
+            plan.sources[url].delete(name)
+    while (CLUSTER, [], ["a"]) not in envoy.sent:
+        envoy.receive() if not envoy.inbox else envoy.work()
+    assert "a" in envoy.has[CLUSTER]
+    with plan.flow.batch():
+        plan.cluster("a")
+        plan.host("l/h", "a")
+    run(envoy)
+    assert envoy.has[VIRTUAL_HOST]["l/h"] == b"a"
+    assert plan.delivery.settled()
+
+
 def test_a_first_response_comes_even_if_there_is_nothing_to_send() -> None:
     envoy = FakeEnvoy(Plan().delivery)
     envoy.receive()
@@ -194,6 +256,70 @@ def test_a_refused_resource_is_isolated_and_sent_once() -> None:
     plan.host("l/11")
     run(envoy)
     assert len(envoy.has[VIRTUAL_HOST]) == 16
+
+
+def test_what_a_refusal_left_half_taken_is_sent_in_other_words() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("a")
+    plan.scope("l/a")
+    plan.scope("l/c", "a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    with plan.flow.batch():  # b is refused, while a is noted and c's removal waits
+        plan.scope("l/a", "a")
+        plan.scope("l/b", bad=True)
+        plan.sources[SCOPE].delete("l/c")
+    run(envoy)
+    assert envoy.has[SCOPE].keys() == {"l/a"}
+    assert envoy.has[SCOPE]["l/a"].startswith(b"a#")
+    plan.scope("l/b", "a")
+    run(envoy)
+    assert envoy.has[SCOPE]["l/b"].startswith(b"a")
+    plan.scope("l/a")
+    run(envoy)
+    assert envoy.has[SCOPE]["l/a"] == b""
+    assert plan.delivery.settled()
+
+
+def test_a_change_that_is_taken_back_while_it_was_refused_can_come_again() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.cluster("x")
+    plan.scope("l/a")
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    with plan.flow.batch():
+        plan.scope("l/a", "x")
+        plan.scope("l/b", bad=True)
+    envoy.receive()
+    plan.scope("l/a")
+    run(envoy)
+    assert envoy.has[SCOPE]["l/a"] == b""
+    plan.scope("l/a", "x")
+    run(envoy)
+    assert envoy.has[SCOPE]["l/a"].startswith(b"x")
+
+
+def test_a_collection_is_sent_to_who_asks_and_forgotten_by_who_does_not() -> None:
+    plan = Plan()
+    plan.listener("l")
+    plan.listener("m")
+    for name in ("l/1", "l/2", "m/1"):
+        plan.scope(name)
+    envoy = FakeEnvoy(plan.delivery)
+    run(envoy)
+    assert envoy.has[SCOPE].keys() == {"l/1", "l/2", "m/1"}
+    plan.sources[SCOPE].delete("l/2")
+    plan.delivery.disconnect()
+    plan.delivery.connect()
+    envoy.sent.clear()
+    envoy.say(LISTENER, initial_resource_versions={"l": plan.sources[LISTENER]["l"].version})
+    envoy.say(SCOPE, resource_names_subscribe=["l/*"])
+    run(envoy)
+    assert [each for each in envoy.sent if each[0] == SCOPE] == [(SCOPE, ["l/1"], []), (SCOPE, [], ["l/2"])]
+    assert plan.delivery.held(Ref(SCOPE, "l/1")) is not None
+    assert plan.delivery.held(Ref(SCOPE, "m/1")) is None
 
 
 def test_what_hangs_on_a_refused_listener_does_not_unsettle() -> None:
@@ -231,6 +357,8 @@ _names = st.sampled_from("abcd")
 _hosts = st.sampled_from(["l/x", "l/y", "m/x", "m/z"])
 _steps = st.one_of(
     st.tuples(st.just("host"), _hosts, st.sets(_names), st.booleans()),
+    st.tuples(st.just("scope"), _hosts, st.sets(_names), st.booleans()),
+    st.tuples(st.just("no scope"), _hosts),
     st.tuples(st.just("no host"), _hosts),
     st.tuples(st.just("listener"), st.sampled_from("lm"), st.sampled_from([b"1", b"2", BAD])),
     st.tuples(st.just("no listener"), st.sampled_from("lm")),
@@ -238,6 +366,7 @@ _steps = st.one_of(
     st.tuples(st.just("work"), st.integers(1, 12)),
     st.tuples(st.just("work"), st.integers(1, 12)),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("reconnect")),
 )
 
 
@@ -258,6 +387,13 @@ def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps
             elif step == "no host":
                 clusters_of.pop(values[0], None)
                 plan.sources[VIRTUAL_HOST].delete(values[0])
+            elif step == "scope":
+                name, clusters, bad = values
+                clusters_of[f"scope {name}"] = clusters
+                plan.scope(name, *clusters, bad=bad)
+            elif step == "no scope":
+                clusters_of.pop(f"scope {values[0]}", None)
+                plan.sources[SCOPE].delete(values[0])
             elif step == "listener":
                 plan.listener(*values)
             elif step == "no listener":
@@ -273,6 +409,9 @@ def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps
         if step == "work":
             for _ in range(values[0]):
                 envoy.work()
+        elif step == "reconnect":
+            plan.delivery.disconnect()
+            envoy.connect()
         elif step == "restart":
             plan.delivery.disconnect()
             envoy = FakeEnvoy(plan.delivery)
@@ -287,8 +426,12 @@ def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps
     for name, body in wanted[VIRTUAL_HOST].items():
         if name.rpartition("/")[0] in served and not body.startswith(BAD):
             assert envoy.has[VIRTUAL_HOST][name] == body
+    for name, body in wanted[SCOPE].items():
+        if collection_of(name).removesuffix("/*") in served and not body.startswith(BAD):
+            assert envoy.has[SCOPE][name].partition(b"#")[0] == body
+    assert all(name in wanted[SCOPE] for name in envoy.has[SCOPE])
     # What is too much is what a refusal keeps in force.
     assert all(name in wanted[VIRTUAL_HOST] for name in envoy.has[VIRTUAL_HOST])
     assert all(name in wanted[LISTENER] for name in envoy.has[LISTENER])
-    if not any(body.startswith(BAD) for body in wanted[VIRTUAL_HOST].values()):
+    if not any(body.startswith(BAD) for url in (VIRTUAL_HOST, SCOPE) for body in wanted[url].values()):
         assert envoy.has[CLUSTER].keys() == wanted[CLUSTER].keys()

@@ -177,16 +177,18 @@ async def test_a_redirect_shows_the_port_that_is_open(
     world: Any, edge: Any, filter_: Redirect, ports: dict[int, int], location: str
 ) -> None:
     """Translation only: what the client would see is in the resource, whatever ports this machine allows."""
-    from envoy.config.route.v3 import route_components_pb2
+    from envoy.config.route.v3 import scoped_route_pb2
 
-    from gatewright.envoy.resources import VIRTUAL_HOST
+    from gatewright.envoy.resources import SCOPE
+    from gatewright.envoy.scopes import scope_name
 
     listener = world.listener()
     world.bindings.set(GATEWAY, Binding("127.0.0.1", ports))
     world.host("*.example.com", listener)
     world.rule("it", "/", host=world.host("test.example.com", listener), filters=(filter_,))
-    found = edge.target.resources[VIRTUAL_HOST]["infra/shared/80/test.example.com"]
-    action = route_components_pb2.VirtualHost.FromString(found.body).routes[0].redirect
+    found = edge.target.resources[SCOPE][scope_name("infra/shared/80", "test.example.com")]
+    table = scoped_route_pb2.ScopedRouteConfiguration.FromString(found.body).route_configuration
+    action = table.virtual_hosts[0].routes[0].redirect
     scheme = action.scheme_redirect or "http"
     port = f":{action.port_redirect}" if action.port_redirect else ""
     path = action.path_redirect or "/x"

@@ -12,7 +12,8 @@ import pytest
 from tests.envoy.edge_world import GATEWAY, HTTP, free_port, is_refused, request
 
 from gatewright.envoy.listeners import Binding
-from gatewright.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, VIRTUAL_HOST, Ref
+from gatewright.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SCOPE, VIRTUAL_HOST, Ref
+from gatewright.envoy.scopes import scope_name
 from gatewright.topology import Endpoint, HostKey, ListenerKey, PortKey, PortState
 
 
@@ -55,8 +56,8 @@ async def test_a_route_costs_its_virtual_host_and_its_backend(
         world.backend("two", two)
         world.rule("two", "/", "two", host=host)
     assert (await get("/", host="two.example.com")).echo["name"] == "two"
-    name = "infra/shared/80/two.example.com"
-    assert sent == [(CLUSTER, ["apps/two:80"], []), (ENDPOINTS, ["apps/two:80"], []), (VIRTUAL_HOST, [name], [])]
+    name = scope_name("infra/shared/80", "two.example.com")
+    assert sent == [(CLUSTER, ["apps/two:80"], []), (ENDPOINTS, ["apps/two:80"], []), (SCOPE, [name], [])]
     sent.clear()
     with world.flow.batch():
         world.hosts.delete(host)
@@ -64,7 +65,11 @@ async def test_a_route_costs_its_virtual_host_and_its_backend(
         world.backends.delete(two_key := ("apps", "two", 80))
         world.endpoints.delete(two_key)
     assert (await get("/", host="two.example.com")).echo["name"] == "one"
-    assert sent == [(VIRTUAL_HOST, [], [name]), (CLUSTER, [], ["apps/two:80"])]
+    assert sent == [(SCOPE, [], [name]), (CLUSTER, [], ["apps/two:80"])]
+    sent.clear()
+    world.rule("three", "/three", "one")
+    assert (await get("/three")).status == 200
+    assert sent == [(VIRTUAL_HOST, ["infra/shared/80/*"], [])]
 
 
 async def test_draining_endpoints_get_requests_only_when_no_other_is_left(world: Any, echo: Any, get: Any) -> None:

@@ -8,6 +8,8 @@ Rules, for each type of resource:
   before break, whatever the types.
 - When Envoy refuses a response, its halves are sent by themselves, and so on, until the refused response has one
   resource. That version of it is not sent again; what Envoy had before stays in force.
+- Of types that Envoy takes in part (`GATHERED`), removals are sent by themselves, since a refusal would leave open
+  whether they were heeded; and what was in a refused response is sent as a variant that Envoy doesn't know yet.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from typing import NamedTuple
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from gatewright.envoy.resources import COMPLETED_BY, PUSHED, ROOTS, TYPES, Ref, Resource
+from gatewright.envoy.resources import COMPLETED_BY, GATHERED, PUSHED, ROOTS, TYPES, Ref, Resource, collection_of
 from gatewright.flow import Collection
 
+_KEPT = object()
 _COMPLETES = {completing: completed for completed, completing in COMPLETED_BY.items()}
 
 
@@ -55,12 +58,14 @@ class _Type:
         self.url = url
         self.wanted = wanted
         self.refused: dict[str, Refusal] = {}
+        self.tainted: set[str] = set()  # in a refused response and not acknowledged since
+        self.relics: set[str] = set()  # gathered ones that Envoy had when the last stream ended
         self.disconnect()
 
     def disconnect(self) -> None:
         self.open = False  # whether Envoy has asked for this type
         self.owes_answer = self.url in ROOTS
-        self.names: set[str] = set()  # asked for by name
+        self.names: set[str] = set()  # asked for by name; of gathered types, the collections
         self.held: dict[str, Resource] = {}  # what Envoy has acknowledged
         self.claims: dict[str, frozenset[Ref]] = {}  # what those, and those under way, need
         self.pending: set[str] = set(self.wanted.keys())  # not yet as wanted
@@ -70,7 +75,15 @@ class _Type:
         self.splits: deque[list[str]] = deque()
 
     def asked(self, name: str) -> bool:
+        if self.url in GATHERED:
+            return collection_of(name) in self.names
         return self.open if self.url in PUSHED else name in self.names
+
+    def meant(self, name: str) -> Names[str]:
+        """The resources that a subscription to `name` is about."""
+        if self.url not in GATHERED:
+            return (name,)
+        return [each for each in {**self.held, **self.wanted} if collection_of(each) == name]
 
 
 class Delivery:
@@ -125,7 +138,7 @@ class Delivery:
             return True
         if ref.name not in state.pending or not wanted.within:
             return False
-        if ref.type not in PUSHED and ref.name in state.names:
+        if ref.type not in PUSHED and state.asked(ref.name):
             return False
         return all(self._is_moot(outer) for outer in wanted.within)
 
@@ -146,6 +159,10 @@ class Delivery:
     def connect(self) -> None:
         """A new stream begins: Envoy is taken to have nothing until it says otherwise."""
         for state in self._types.values():
+            if state.url in GATHERED:
+                under_way = state.under_way or {}
+                state.relics |= state.held.keys() | under_way.keys()
+                state.tainted |= under_way.keys()
             state.disconnect()
         self._waiting.clear()
         self._holders.clear()
@@ -163,34 +180,47 @@ class Delivery:
         state = self._types.get(request.type_url)
         if state is None:
             return
+        adopted: Names[str] = ()
         if not state.open:
             state.open = True
             state.dirty |= state.pending
-            self._adopt(state, request.initial_resource_versions)
+            adopted = self._adopt(state, request)
         if request.response_nonce and request.response_nonce == state.nonce:
             self._answered(state, request.error_detail.message if request.HasField("error_detail") else None)
         for name in request.resource_names_unsubscribe:
             state.names.discard(name)
             if state.url not in PUSHED:
-                self._forget(state, name)
+                for each in state.meant(name):
+                    self._forget(state, each)
         for name in request.resource_names_subscribe:
             state.names.add(name)
-            if state.url not in PUSHED:  # a repeated subscription asks to be sent the resource again
-                self._forget(state, name)
-                state.pending.add(name)
-                state.dirty.add(name)
+            if state.url in PUSHED:
+                continue
+            for each in state.meant(name):  # a repeated subscription asks to be sent the resource again
+                if state.url not in GATHERED or each not in adopted:
+                    self._forget(state, each)
+                state.pending.add(each)
+                state.dirty.add(each)
 
-    def _adopt(self, state: _Type, versions: Mapping[str, str]) -> None:
-        """Believe an Envoy that reconnects about what it has."""
+    def _adopt(self, state: _Type, request: discovery_pb2.DeltaDiscoveryRequest) -> Names[str]:
+        """Believe an Envoy that reconnects about what it has; returns the names."""
+        versions: Mapping[str, str] = request.initial_resource_versions
+        if state.url in GATHERED:
+            # It doesn't tell what it has of a collection. To remove something that isn't there does no harm.
+            asked = set(request.resource_names_subscribe)
+            versions = {name: "" for name in state.relics if collection_of(name) in asked}
+            state.relics.clear()
         for name, version in versions.items():
             wanted = state.wanted.get(name)
             if wanted is not None and wanted.version == version:
                 self._take(state, name, wanted)
             else:
                 self._take(state, name, Resource(name, version, b""))
-            state.names.add(name)
+            if state.url not in GATHERED:
+                state.names.add(name)
             state.pending.add(name)
             state.dirty.add(name)
+        return versions.keys()
 
     def _answered(self, state: _Type, refusal: str | None) -> None:
         batch, state.under_way, state.nonce = state.under_way or {}, None, ""
@@ -199,8 +229,12 @@ class Delivery:
                 self._take(state, name, resource)
                 # Judge again: what is wanted may have changed while the response was under way.
                 state.dirty.add(name)
+            state.tainted.difference_update(batch)
             self._observer.acknowledged(state.url, batch)
-        elif len(batch) > 1:
+            return
+        if state.url in GATHERED:
+            state.tainted.update(batch)
+        if len(batch) > 1:
             names = list(batch)
             self._release(state, names)
             state.splits.append(names[: len(names) // 2])
@@ -299,6 +333,10 @@ class Delivery:
                 self._judge(state, name, batch)
         if not batch and not state.owes_answer:
             return None
+        if state.url in GATHERED and any(batch.values()):
+            for name in [name for name, resource in batch.items() if resource is None]:
+                del batch[name]
+                state.dirty.add(name)
         state.owes_answer = False
         self._nonces += 1
         state.nonce = str(self._nonces)
@@ -312,7 +350,8 @@ class Delivery:
             self._claim(state, name, resource.needs | held.needs if held else resource.needs)
             message = response.resources.add(name=name, version=resource.version)
             message.resource.type_url = state.url
-            message.resource.value = resource.body
+            again = name in state.tainted and resource.variant
+            message.resource.value = again(resource.body, self._nonces) if again else resource.body
         self._observer.sent(state.url, [message.name for message in response.resources], response.removed_resources)
         return response
 
@@ -321,7 +360,7 @@ class Delivery:
         wanted, held = state.wanted.get(name), state.held.get(name)
         if wanted is None:
             state.refused.pop(name, None)
-            if held is None or state.url not in PUSHED:
+            if held is None or (state.url not in PUSHED and state.url not in GATHERED):
                 state.pending.discard(name)
             elif not self._holders[Ref(state.url, name)]:
                 batch[name] = None
@@ -358,8 +397,11 @@ class Delivery:
         return next((ref for ref in news if not self._is_usable(ref)), None)
 
     def _is_usable(self, ref: Ref) -> bool:
-        if ref.name not in self._types[ref.type].held:
+        state = self._types[ref.type]
+        if ref.name not in state.held:
             return self._is_hopeless(ref)
+        if state.under_way and state.under_way.get(ref.name, _KEPT) is None:
+            return False  # it is being removed; if it is wanted again, it comes again
         completing = COMPLETED_BY.get(ref.type)
         if completing is None or ref.name in self._types[completing].held:
             return True

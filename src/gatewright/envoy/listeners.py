@@ -1,7 +1,7 @@
-"""Ports as Envoy listeners (LDS) and their routing tables (RDS).
+"""Ports as Envoy listeners (LDS).
 
-All HTTP listeners of a port share one routing table; each HTTPS listener has its own, behind a filter chain that is
-chosen by SNI. Virtual hosts come by VHDS, so that a change to one costs one on the wire.
+All HTTP listeners of a port share one routing table, by which we mean a collection of scopes (see `scopes`); each HTTPS
+listener has its own, behind a filter chain that is chosen by SNI.
 
 Sockets are not opened with SO_REUSEPORT: with it, a second edge on the same port would silently get half of the
 connections.
@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 
-from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
@@ -22,7 +20,8 @@ from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from msgspec import Struct
 
 from gatewright.envoy.clusters import ADS
-from gatewright.envoy.resources import LISTENER, ROUTES, SECRET, Ref, Resource, resource
+from gatewright.envoy.resources import ROUTES, SECRET, Ref, Resource, resource
+from gatewright.envoy.scopes import choose_scope
 from gatewright.model.meta import Key
 from gatewright.topology import Listener, PortKey
 
@@ -36,14 +35,6 @@ _STREAM_WINDOW = 256 * 1024
 _CONNECTION_WINDOW = 1024 * 1024
 _CONNECTION_BUFFER = 256 * 1024
 _DRAIN = 1
-
-# What an upstream has not begun to work on is safe to try again: a pod that goes is no error to a client. Envoy takes
-# the headers out before it forwards. A retry policy in each virtual host says the same, but doubles the time that
-# Envoy needs to take in a change of one among thousands.
-_RETRIES = (
-    ("x-envoy-retry-on", "connect-failure,refused-stream,reset-before-request"),
-    ("x-envoy-max-retries", "2"),
-)
 
 
 class Binding(Struct, frozen=True):
@@ -102,20 +93,6 @@ def listener(
     return resource(message.name, message.SerializeToString(), parts=tuple(awaited))
 
 
-def routing_table(member: Listener, *, has_hosts: bool) -> Resource:
-    """The routing table of a listener, whose virtual hosts come separately.
-
-    A table that waits for virtual hosts holds up its listener until one comes; so one without hosts waits for none.
-    """
-    message = route_pb2.RouteConfiguration(name=table_name(member), ignore_port_in_host_matching=True)
-    for name, value in _RETRIES:
-        option = message.request_headers_to_add.add(append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
-        option.header.key, option.header.value = name, value
-    if has_hosts:
-        message.vhds.config_source.CopyFrom(ADS)
-    return resource(message.name, message.SerializeToString(), within=(Ref(LISTENER, listener_name(member.port_key)),))
-
-
 def _terminate_tls(chain: listener_components_pb2.FilterChain, certificates: Sequence[Key]) -> None:
     context = tls_pb2.DownstreamTlsContext()
     common = context.common_tls_context
@@ -133,8 +110,7 @@ def _connection_manager(table: str) -> http_connection_manager_pb2.HttpConnectio
     Paths are normalized as RFC 3986 says, and no further: slashes are neither merged nor unescaped.
     """
     message = _HttpConnectionManager(stat_prefix="http")
-    message.rds.route_config_name = table
-    message.rds.config_source.CopyFrom(ADS)
+    choose_scope(message, table)
     message.http_filters.add(name="router").typed_config.Pack(router_pb2.Router())
     message.use_remote_address.value = True
     message.normalize_path.value = True

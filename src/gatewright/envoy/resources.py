@@ -5,16 +5,21 @@ How Envoy treats the types over delta ADS (Envoy 1.40):
 - Listeners and clusters are wildcard subscriptions: the server pushes, and must say what is removed.
 - Route configurations, endpoints and secrets are asked for by name when a listener or cluster refers to them, and
   dropped by Envoy itself with the last reference.
+- Scopes (SRDS) are asked for as a collection, `<collection>/*`, and belong to it by their name. A listener waits for
+  the first response with any of its collection. An update costs Envoy what is in it, whatever the number of scopes.
+  Where a response with several is refused, Envoy keeps in mind some of them as taken without using them, and passes
+  over them when it gets the same bytes again.
 - Virtual hosts (VHDS) are named `<route configuration>/<hostname>`, and Envoy gives each to the route configuration
   whose name is the part before the last slash. It subscribes once, without names, whatever the number of route
-  configurations; a virtual host that arrives before its route configuration is lost.
+  configurations; a virtual host that arrives before its route configuration is lost. With each update Envoy builds
+  the whole route configuration anew: about 10 microseconds a virtual host or route that is in it.
 - Envoy acknowledges a cluster while it still waits for the cluster's endpoints, and a listener while it still waits for
   its routes and secrets. A cluster is usable when its endpoints are acknowledged too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -25,14 +30,18 @@ CLUSTER = f"{_PREFIX}config.cluster.v3.Cluster"
 ENDPOINTS = f"{_PREFIX}config.endpoint.v3.ClusterLoadAssignment"
 SECRET = f"{_PREFIX}extensions.transport_sockets.tls.v3.Secret"
 LISTENER = f"{_PREFIX}config.listener.v3.Listener"
+SCOPE = f"{_PREFIX}config.route.v3.ScopedRouteConfiguration"
 ROUTES = f"{_PREFIX}config.route.v3.RouteConfiguration"
 VIRTUAL_HOST = f"{_PREFIX}config.route.v3.VirtualHost"
 
-TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES, VIRTUAL_HOST)
+TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, SCOPE, ROUTES, VIRTUAL_HOST)
 """In the order in which Envoy should learn of them."""
 
 PUSHED = frozenset({CLUSTER, LISTENER, VIRTUAL_HOST})
 """Sent without being asked for by name; removals are sent as well."""
+
+GATHERED = frozenset({SCOPE})
+"""Asked for as a collection, see `collection_of`; removals are sent as well, by themselves."""
 
 ROOTS = frozenset({CLUSTER, LISTENER})
 """Envoy waits for a first response of these, even an empty one, before it goes on."""
@@ -56,6 +65,7 @@ class Resource(Struct, frozen=True):
 
     `needs` are resources that must be usable before Envoy gets this one, and that must not go before it has gone.
     `within` are the resources of which any one makes Envoy take this one; without any of them it can't be delivered.
+    `variant` makes of the body and a number one that means the same, for a type of which Envoy ignores repetitions.
     `parts` is for whoever made the resource: what it was made of. Two resources of one `version` are the same to Envoy.
     """
 
@@ -65,6 +75,7 @@ class Resource(Struct, frozen=True):
     needs: frozenset[Ref] = frozenset()
     within: tuple[Ref, ...] = ()
     parts: tuple[Any, ...] = ()
+    variant: Callable[[bytes, int], bytes] | None = None
 
     def __repr__(self) -> str:
         return f"Resource({self.name!r}, {self.version!r}, {len(self.body)} bytes)"  # a body may hold a private key
@@ -77,6 +88,12 @@ def resource(
     needs: Iterable[Ref] = (),
     within: tuple[Ref, ...] = (),
     parts: tuple[Any, ...] = (),
+    variant: Callable[[bytes, int], bytes] | None = None,
 ) -> Resource:
     """A resource whose version follows from its content."""
-    return Resource(name, blake2b(body, digest_size=8).hexdigest(), body, frozenset(needs), within, parts)
+    return Resource(name, blake2b(body, digest_size=8).hexdigest(), body, frozenset(needs), within, parts, variant)
+
+
+def collection_of(name: str) -> str:
+    """The collection that a gathered resource is in, as Envoy asks for it."""
+    return f"{name.rpartition('/')[0]}/*"

@@ -12,7 +12,7 @@ from gatewright.envoy.ads import AdsServer
 from gatewright.envoy.delivery import Delivery, Observer
 from gatewright.envoy.listeners import Binding
 from gatewright.envoy.probe import PROBE, Probe
-from gatewright.envoy.resources import CLUSTER, LISTENER, ROUTES, VIRTUAL_HOST, Ref, Resource
+from gatewright.envoy.resources import CLUSTER, LISTENER, ROUTES, SCOPE, VIRTUAL_HOST, Ref, Resource
 from gatewright.envoy.routes import Route
 from gatewright.envoy.translation import translate
 from gatewright.flow import Change, Collection, Flow, Source
@@ -100,7 +100,7 @@ class EnvoyTarget(Observer):
         if self._told:
             for name in names:
                 self._told.pop(Ref(type_url, name), None)
-        if type_url == VIRTUAL_HOST:
+        if type_url in (SCOPE, VIRTUAL_HOST):
             for name in names:
                 held = delivery.held(Ref(type_url, name))
                 if held is None:
@@ -123,7 +123,7 @@ class EnvoyTarget(Observer):
         if self._told.get(ref) != message:  # a listener that is tried again is refused again
             self._told[ref] = message
             _log.warning("envoy refused a resource", resource=str(ref), message=message)
-        if type_url == VIRTUAL_HOST:
+        if type_url in (SCOPE, VIRTUAL_HOST):
             self._blame(resource, message)
         elif type_url == LISTENER:
             self._unserved.update(port for port, name in self._translation.ports.items() if name == resource.name)

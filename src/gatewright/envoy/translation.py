@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from gatewright.envoy.clusters import cluster, cluster_ref, endpoints
 from gatewright.envoy.filters import Entry
-from gatewright.envoy.listeners import Binding, listener, listener_name, routing_table, table_name
+from gatewright.envoy.listeners import Binding, listener, listener_name, table_name
 from gatewright.envoy.resources import (
     CLUSTER,
     ENDPOINTS,
     LISTENER,
     ROUTES,
+    SCOPE,
     SECRET,
     VIRTUAL_HOST,
     Ref,
     Resource,
 )
 from gatewright.envoy.routes import Route, route, virtual_host
+from gatewright.envoy.scopes import host_scope, is_exact, others_scope
 from gatewright.envoy.secrets import secret
+from gatewright.envoy.tables import placeholder, routing_table
 from gatewright.flow import Collection, Context, Flow
 from gatewright.model.meta import Key
 from gatewright.topology import (
@@ -51,7 +54,6 @@ def translate(flow: Flow, topology: Topology, bindings: Collection[Key, Binding]
     """Derive the resources of a whole Topology. What belongs to a Gateway without a binding is left out."""
     by_port = topology.listeners.index(lambda _, member: [member.port_key], name="listeners by port")
     every_port = flow.distinct("ports", by_port)
-    hosts_by_listener = topology.hosts.index(lambda host, _: [host.listener], name="hosts by listener")
     hosts_by_gateway = topology.hosts.index(
         lambda host, _: [(host.listener.gateway, host.hostname)], name="hosts by gateway and name"
     )
@@ -74,18 +76,24 @@ def translate(flow: Flow, topology: Topology, bindings: Collection[Key, Binding]
 
     listeners = flow.derive_many("envoy listeners", bound, to_listener)
 
-    def to_table(ctx: Context, key: ListenerKey, member: Listener) -> Mapping[str, Resource] | None:
+    def to_table(ctx: Context, _: ListenerKey, member: Listener) -> Mapping[str, Ref] | None:
         if ctx.get(bound, member.port_key) is None:
             return None
-        sharing = [key]
-        if member.protocol == "HTTP":
-            sharing = [other.key for other in ctx.lookup(by_port, member.port_key)]
-        elif all(ctx.get(topology.certificates, name) is None for name in member.certificates):
+        if member.protocol == "HTTPS" and all(
+            ctx.get(topology.certificates, name) is None for name in member.certificates
+        ):
             return None
-        resource = routing_table(member, has_hosts=any(ctx.count(hosts_by_listener, other) for other in sharing))
-        return {resource.name: resource}
+        return {table_name(member): Ref(LISTENER, listener_name(member.port_key))}
 
-    tables = flow.derive_many("envoy routing tables", topology.listeners, to_table)
+    tables = flow.derive_many("tables", topology.listeners, to_table)
+    """The resource of the listener that each belongs to."""
+
+    def each_table(name: str, make: Callable[[str, Ref], Resource]) -> Collection[str, Resource]:
+        return flow.derive_many(name, tables, lambda _, table, within: {(made := make(table, within)).name: made})
+
+    routing_tables = each_table("envoy routing tables", routing_table)
+    placeholders = each_table("envoy placeholders", lambda table, _: placeholder(table))
+    other_scopes = each_table("envoy scopes of other hosts", others_scope)
 
     users = topology.listeners.index(lambda _, member: member.certificates, name="listeners by certificate")
 
@@ -132,11 +140,20 @@ def translate(flow: Flow, topology: Topology, bindings: Collection[Key, Binding]
 
     def to_virtual_host(ctx: Context, host: HostKey, _: HostKey) -> Mapping[str, Resource] | None:
         member = ctx.get(topology.listeners, host.listener)
-        if member is None or ctx.get(bound, member.port_key) is None:
+        if member is None or is_exact(host.hostname) or ctx.get(tables, table_name(member)) is None:
             return None
         resource = virtual_host(host, table_name(member), ctx.lookup(routes_by_host, host))
         return {resource.name: resource}
 
+    def to_scope(ctx: Context, host: HostKey, _: HostKey) -> Mapping[str, Resource] | None:
+        member = ctx.get(topology.listeners, host.listener)
+        within = ctx.get(tables, table_name(member)) if member else None
+        if member is None or within is None or not is_exact(host.hostname):
+            return None
+        resource = host_scope(host.hostname, table_name(member), within, ctx.lookup(routes_by_host, host))
+        return {resource.name: resource}
+
+    host_scopes = flow.derive_many("envoy scopes of hosts", topology.hosts, to_scope)
     virtual_hosts = flow.derive_many("envoy virtual hosts", topology.hosts, to_virtual_host)
 
     # --- clusters
@@ -155,8 +172,9 @@ def translate(flow: Flow, topology: Topology, bindings: Collection[Key, Binding]
             ENDPOINTS: flow.derive_many("envoy endpoints", topology.backends, to_endpoints),
             SECRET: secrets,
             LISTENER: listeners,
-            ROUTES: tables,
-            VIRTUAL_HOST: virtual_hosts,
+            SCOPE: flow.merge("envoy scopes", other_scopes, host_scopes),
+            ROUTES: routing_tables,
+            VIRTUAL_HOST: flow.merge("envoy virtual hosts and placeholders", virtual_hosts, placeholders),
         },
         ports=flow.derive("envoy listener names", bound, lambda _, port, __: listener_name(port)),
         routes=routes,
