@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VERSION = $(shell $(BIN)/gatewright --version | sed 's/.* //')
 
-.PHONY: help setup up test lint format bench lock clean
+.PHONY: help setup up test lint format bench conformance lock clean
 
 help:           ## Show this help
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -37,6 +38,16 @@ format: $(READY) ## Format the code
 
 bench: $(READY) ## Measure: start-up, route propagation, cost of a change
 	$(BIN)/python -m bench
+
+# The suite asks for the ports 80 and 443: the user must be allowed to open them. More options for it, and for go test,
+# are in CONFORMANCE, as in: make conformance CONFORMANCE='-shuffle on'
+conformance: $(READY) ## Run the official Gateway API conformance suite (needs Go)
+	@command -v go >/dev/null || { echo "error: no Go found; the conformance suite needs Go >= 1.26" >&2; exit 1; }
+	mkdir -p conformance/reports
+	rm -f conformance/reports/report.yaml
+	$(BIN)/gatewright up --no-watch conformance/edge.yaml --exec 'go -C conformance test -count=1 -timeout 60m . \
+		-conformance-options-file=options.yaml -version=$(VERSION) -report-output=reports/report.yaml $(CONFORMANCE)'
+	@sed -n '/^profiles:/,$$p' conformance/reports/report.yaml
 
 lock:           ## Compute requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock

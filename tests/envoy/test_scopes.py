@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from edge_world import GATEWAY, HTTP, Echo, request
+from tests.envoy.edge_world import GATEWAY, HTTP, Echo, request
 
 from gatewright.envoy.resources import LISTENER, SCOPE, VIRTUAL_HOST
 from gatewright.envoy.scopes import OTHERS, scope_name

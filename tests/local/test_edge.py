@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gatewright.local.certificates import Authority, names_of
 from gatewright.local.edge import EdgeError, LocalEdge
@@ -132,6 +133,30 @@ async def test_secrets_state_trials_and_news(edge: LocalEdge, news: list[News]) 
     assert "NoMatchingParent" in str(news[0])
     (problem,) = standing_problems(edge.inputs, edge.resolution)
     assert problem.about == ("HTTPRoute", ROUTE, "")
+
+
+async def test_secrets_are_made_for_the_files_only(edge: LocalEdge, tmp_path: Path) -> None:
+    """To other clients the API is a cluster: there a Secret that nobody made is missing."""
+
+    def gateway(name: str, port: int) -> str:
+        return (
+            EDGE.partition("---")[0]
+            .replace("gw", name)
+            .replace("name: made", f"name: of-{name}")
+            .replace("port: 18", f"port: {port}")
+        )
+
+    foreign = yaml.safe_load(gateway("foreign", 28))
+    foreign["metadata"]["namespace"] = "default"
+    await edge.client.create(foreign)
+    await until(lambda: Key("default", "foreign") in edge.resolution.gateway_statuses)
+    (tmp_path / "later.yaml").write_text(gateway("later", 38))
+    await edge.applier.update(load([tmp_path]))
+    assert await edge.ready(30) == []
+    assert Key("default", "of-later") in edge.inputs.secrets
+    assert Key("default", "of-foreign") not in edge.inputs.secrets
+    https = edge.resolution.gateway_statuses[Key("default", "foreign")].listeners[1]
+    assert ("ResolvedRefs", "InvalidCertificateRef") in [(found.type, found.reason) for found in https.conditions]
 
 
 async def test_what_never_gets_ready_is_named(tmp_path: Path, news: list[News]) -> None:

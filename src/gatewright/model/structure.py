@@ -115,6 +115,37 @@ def _fill_of(schema: Schema, memo: dict[int, Fill | None]) -> Fill | None:
     return fill
 
 
+# Nulls
+
+
+def without_nulls(schema: Schema | None, value: Any) -> Any:
+    """`value` without the nulls of fields that can't hold one and have no default; a list's own nulls stay.
+
+    An unchanged value is returned itself.
+    """
+    if schema is None:
+        return value
+    if value.__class__ is dict:
+        properties, additional = properties_of(schema), schema.get("additionalProperties")
+        others = additional if isinstance(additional, dict) else None
+        result: dict[str, Any] | None = None
+        for name, old in value.items():
+            part = properties.get(name, others)
+            if old is None:
+                if part is not None and not part.get("nullable") and "default" not in part:
+                    result = dict(value) if result is None else result
+                    del result[name]
+            elif (new := without_nulls(part, old)) is not old:
+                result = dict(value) if result is None else result
+                result[name] = new
+        return value if result is None else result
+    if value.__class__ is list:
+        items = schema.get("items")
+        changed = [without_nulls(items, item) for item in value]
+        return changed if any(new is not old for new, old in zip(changed, value, strict=True)) else value
+    return value
+
+
 # Unknown fields
 
 

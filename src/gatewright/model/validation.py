@@ -28,9 +28,10 @@ from gatewright.model.structure import (
     prune_of,
     rooted,
     unknown_of,
+    without_nulls,
 )
 
-__all__ = ["Cause", "InvalidPattern", "apply_defaults", "prune", "unknown_fields", "validate"]
+__all__ = ["Cause", "InvalidPattern", "apply_defaults", "drop_nulls", "prune", "unknown_fields", "validate"]
 
 Check = Callable[[Any, Place, "str | int", list[Cause]], None]
 """Tests a value, given its parent's place and its key there; appends what is wrong."""
@@ -54,6 +55,14 @@ def prune(schema: Schema, value: Any) -> Any:
     """`value` without its unknown fields. What needs no change is shared with `value`."""
     drop = _compiled(schema).prune
     return value if drop is None else drop(value)
+
+
+def drop_nulls(schema: Schema, value: Any) -> Any:
+    """`value` without the nulls of fields that can't hold one and have no default, as an API server decodes it.
+
+    Nulls within a list stay. What needs no change is shared with `value`.
+    """
+    return without_nulls(_compiled(schema).root, value)
 
 
 def apply_defaults(schema: Schema, value: Any) -> Any:

@@ -22,7 +22,7 @@ from gatewright.local.apiserver.store import Json, Store
 from gatewright.model.causes import Cause
 from gatewright.model.causes import invalid as invalid_value
 from gatewright.model.rules import violations
-from gatewright.model.validation import apply_defaults, prune, unknown_fields, validate
+from gatewright.model.validation import apply_defaults, drop_nulls, prune, unknown_fields, validate
 
 Change = Callable[[Json], Json]
 
@@ -112,11 +112,11 @@ class Admission:
         if schema is None:
             return obj
         unknown = unknown_fields(schema, obj)
-        if not unknown:
-            return obj
-        decoded.unknown += unknown
-        pruned: Json = prune(schema, obj)
-        return pruned
+        if unknown:
+            decoded.unknown += unknown
+            obj = prune(schema, obj)
+        kept: Json = drop_nulls(schema, obj)
+        return kept
 
     def _report_unknown(self, target: Target, unknown: list[str], options: Options) -> None:
         texts = [f'unknown field "{path}"' for path in unknown]
