@@ -14,6 +14,7 @@ from gatewright.local.certificates import Authority, names_of
 from gatewright.local.edge import EdgeError, LocalEdge
 from gatewright.local.manifests import load
 from gatewright.local.news import News, standing_problems
+from gatewright.local.secrets import tls_secret
 from gatewright.model.core import Secret
 from gatewright.model.gateway import HTTPRoute
 from gatewright.model.meta import Key
@@ -133,6 +134,17 @@ async def test_secrets_state_trials_and_news(edge: LocalEdge, news: list[News]) 
     assert "NoMatchingParent" in str(news[0])
     (problem,) = standing_problems(edge.inputs, edge.resolution)
     assert problem.about == ("HTTPRoute", ROUTE, "")
+
+
+async def test_a_certificate_that_a_user_puts_into_a_made_secret_stays(edge: LocalEdge) -> None:
+    key = Key("default", "made")
+    own = tls_secret(key, Authority.create().issue(["*.example.com"]), b"")["data"]
+    await edge.client.patch(Secret, key, {"data": {name: own[name] for name in ("tls.crt", "tls.key")}})
+    await until(lambda: names_of(edge.inputs.secrets[key].data["tls.crt"]) == {"*.example.com"})
+    await edge.client.patch(HTTPRoute, ROUTE, {"spec": {"hostnames": ["a.example.com", "c.example.com"]}})
+    await until(lambda: any("c.example.com" in trial.command for trial in edge.trials()))
+    assert await edge.ready(30) == []
+    assert names_of(edge.inputs.secrets[key].data["tls.crt"]) == {"*.example.com"}
 
 
 async def test_secrets_are_made_for_the_files_only(edge: LocalEdge, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import structlog
 from gatewright.cluster.client import Client, RawList, path_of
 from gatewright.cluster.errors import ApiError, ClusterError, Gone
 from gatewright.flow import Source
-from gatewright.model.kinds import kind_of
+from gatewright.model.kinds import Kind, kind_of
 from gatewright.model.meta import Key, ObjectMeta
 from gatewright.model.meta import Object as AnyObject
 
@@ -39,7 +39,7 @@ class Reflector(Generic[T]):
     """Lists and watches one kind into `source`; survives disconnects, expired resourceVersions and server restarts.
 
     An object that does not decode is left out and logged; the others go on. All events that arrive together are one
-    batch of the flow.
+    batch of the flow. `kind` is what to watch where `type_` is another view of it than the model's own type.
     """
 
     def __init__(
@@ -51,10 +51,11 @@ class Reflector(Generic[T]):
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
+        kind: Kind | None = None,
     ) -> None:
         self._client = client
         self._source = source
-        self._kind = kind_of(type_)
+        self._kind = kind or kind_of(type_)
         self._path = path_of(self._kind, Key(namespace, ""))
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._selectors = {name: value for name, value in selectors.items() if value}

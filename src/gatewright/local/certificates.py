@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
@@ -90,6 +90,14 @@ class Authority:
     def pem(self) -> bytes:
         """The authority's certificate."""
         return self._certificate.public_bytes(Encoding.PEM)
+
+    def issued(self, chain: bytes) -> bool:
+        """Whether the leaf of a PEM chain was signed by this authority."""
+        try:
+            x509.load_pem_x509_certificates(chain)[0].verify_directly_issued_by(self._certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     def issue(self, names: Iterable[str]) -> ServerCertificate:
         """A server certificate for host names (also wildcards) and IP addresses; the first is its common name.

@@ -32,7 +32,7 @@ from gatewright.local.apply import Applier
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
 from gatewright.local.news import News, Newsroom
-from gatewright.local.secrets import GENERATED, GeneratedSecrets
+from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
 from gatewright.local.workloads.slices import is_ready
@@ -274,7 +274,7 @@ class LocalEdge:
         bundle = [self._authority.pem]
         for key in self.resolution.topology.certificates:
             secret = self.inputs.secrets.get(key)
-            if secret and secret.metadata.annotations.get(GENERATED) != "true":
+            if secret and not is_generated(secret, self._authority):
                 own = secret.data.get("ca.crt") or secret.data["tls.crt"]
                 with contextlib.suppress(ValueError):
                     bundle.append(x509.load_pem_x509_certificates(own)[-1].public_bytes(Encoding.PEM))

@@ -16,6 +16,7 @@ from gatewright.cluster import Client, Reconciler
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Collection, Context
 from gatewright.local.certificates import Authority, ServerCertificate, names_of
+from gatewright.model.core import Secret
 from gatewright.model.gateway import Gateway
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution
@@ -57,7 +58,7 @@ class GeneratedSecrets:
         self._client = client
         self._authority = authority
         self._announce = announce
-        self._wanted = _wanted(inputs, resolution, bindings, given)
+        self._wanted = _wanted(inputs, resolution, bindings, given, authority)
         self._reconciler: Reconciler[Key] = Reconciler("secret", self._make)
         self._wanted.subscribe(self._changed)
 
@@ -101,11 +102,18 @@ def tls_secret(key: Key, certificate: ServerCertificate, authority: bytes) -> di
     }
 
 
+def is_generated(secret: Secret, authority: Authority) -> bool:
+    """Whether `up` made a Secret's content. A user who puts a certificate into it may leave our annotation there."""
+    marked = secret.metadata.annotations.get(GENERATED) == "true"
+    return marked and authority.issued(secret.data.get("tls.crt", b""))
+
+
 def _wanted(
     inputs: Inputs,
     resolution: Resolution,
     bindings: Collection[Key, Binding],
     given: Collection[tuple[str, Key], bool],
+    authority: Authority,
 ) -> Collection[Key, WantedSecret]:
     flow = inputs.flow
     hosts_of = resolution.topology.hosts.index(lambda host, _: [host.listener])
@@ -137,7 +145,7 @@ def _wanted(
         secret = ctx.get(inputs.secrets, key)
         if secret is None:
             return WantedSecret(key, every, missing=True)
-        if secret.metadata.annotations.get(GENERATED) != "true":
+        if not is_generated(secret, authority):
             return None
         has = names_of(secret.data.get("tls.crt", b""))
         if has.issuperset(every):

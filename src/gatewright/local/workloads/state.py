@@ -15,9 +15,9 @@ from gatewright.local.workloads.templates import (
     Pod,
     ReplicaSet,
     StatefulSet,
-    WholeReflector,
 )
 from gatewright.model import apps, core, discovery
+from gatewright.model.kinds import kind_of
 from gatewright.model.meta import Key
 
 
@@ -53,11 +53,11 @@ class State:
     def reflectors(self, client: Client) -> list[Reflector[Deployment] | Reflector[Pod]]:
         """What keeps the sources equal to the cluster."""
         whole = (
-            WholeReflector(client, apps.Deployment, Deployment, self.deployments),
-            WholeReflector(client, apps.ReplicaSet, ReplicaSet, self.replica_sets),
-            WholeReflector(client, apps.StatefulSet, StatefulSet, self.stateful_sets),
-            WholeReflector(client, apps.DaemonSet, DaemonSet, self.daemon_sets),
-            WholeReflector(client, core.Pod, Pod, self.pods),
+            Reflector(client, Deployment, self.deployments, kind=kind_of(apps.Deployment)),
+            Reflector(client, ReplicaSet, self.replica_sets, kind=kind_of(apps.ReplicaSet)),
+            Reflector(client, StatefulSet, self.stateful_sets, kind=kind_of(apps.StatefulSet)),
+            Reflector(client, DaemonSet, self.daemon_sets, kind=kind_of(apps.DaemonSet)),
+            Reflector(client, Pod, self.pods, kind=kind_of(core.Pod)),
             Reflector(client, core.Service, self.services),
             Reflector(client, discovery.EndpointSlice, self.slices),
             Reflector(client, core.ConfigMap, self.config_maps),

@@ -6,19 +6,15 @@ so that here a template is plain JSON.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from gatewright.cluster import Client, Reflector
-from gatewright.flow import Source
 from gatewright.model import apps, core
-from gatewright.model.meta import Key, LabelSelector, Model, Object
+from gatewright.model.meta import LabelSelector, Model, Object
 
 Template = dict[str, Any]
 """A pod template as JSON: `metadata` and `spec`."""
-
-T = TypeVar("T", bound=Object)
 
 
 class DeploymentSpec(Model):
@@ -129,11 +125,3 @@ class Pod(core.Pod):
     """A pod."""
 
     spec: PodSpec = PodSpec()
-
-
-class WholeReflector(Reflector[T]):
-    """A reflector of the kind `of` whose objects decode as `type_`."""
-
-    def __init__(self, client: Client, of: type[Object], type_: type[T], source: Source[Key, T]) -> None:
-        super().__init__(client, of, source)  # type: ignore[arg-type]
-        self._decoder = msgspec.json.Decoder(type_)
