@@ -263,6 +263,27 @@ async def test_invalid_objects_are_refused_with_causes(api: Any, path: str, obj:
     assert status["details"]["causes"]
 
 
+@pytest.mark.parametrize(
+    ("type_", "address", "problem"),
+    [
+        ("IPv4", "127.64.128.1", ""),
+        ("IPv6", "::1", ""),
+        ("IPv4", "::1", "must be a valid IPv4 address"),
+        ("IPv6", "127.0.0.1", "must be a valid IPv6 address"),
+        ("IPv6", "fe80::1%lo", "must be a valid IPv6 address"),
+        ("IPv4", "0.0.0.0", "may not be unspecified"),
+        ("IPv4", "169.254.169.254", "may not be in the link-local range"),
+        ("IPv4", "224.0.0.1", "may not be in the link-local multicast range"),
+    ],
+)
+async def test_addresses_that_no_endpoint_can_have(api: Any, type_: str, address: str, problem: str) -> None:
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    body = {"metadata": {"name": "x"}, "addressType": type_, "endpoints": [{"addresses": [address]}], "ports": []}
+    code, answer = await api("POST", slices, body)
+    assert code == (422 if problem else 201)
+    assert problem in answer.get("message", "")
+
+
 async def test_immutable_fields(api: Any) -> None:
     await api("POST", DEPLOYMENTS, deployment())
     changed = deployment()

@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from tests.envoy.edge_world import GATEWAY, HTTP
+from tests.envoy.edge_world import GATEWAY, HTTP, free_port
 
+from gatewright.envoy.listeners import Binding
 from gatewright.envoy.resources import SECRET
 from gatewright.model.meta import Key
 from gatewright.topology import Certificate, HostKey, Listener, Origin, PortKey
 
 
-def certificate(name: str, secret: str, version: str = "1") -> Certificate:
+def certificate(
+    name: str, secret: str, version: str = "1", key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+) -> Certificate:
     """A self-signed certificate for a DNS name."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} {version}")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
@@ -140,3 +143,24 @@ async def test_a_certificate_and_a_listener_print_no_key(world: Any) -> None:
     cert = certificate("a.example.com", "a")
     assert "PRIVATE" not in repr(cert)
     assert isinstance(Listener(HTTP, 80, "HTTP", "*", (), cert.origin), Listener)
+
+
+async def test_refused_certificates_among_others_are_all_found(world: Any, echo: Any, edge: Any, get: Any) -> None:
+    good = certificate("good.example.com", "good")
+    # Envoy takes no RSA key below 2048 bits.
+    bad = [certificate(f"{name}.example.com", name, key=rsa.generate_private_key(65537, 1024)) for name in "ab"]
+    world.backend("one", await echo("one"))
+    with world.flow.batch():
+        binding = world.bindings[GATEWAY]
+        ports = {443: binding.ports[443], 8444: free_port(binding.host), 8445: free_port(binding.host)}
+        world.bindings.set(GATEWAY, Binding(binding.host, ports))
+        for port, each in zip(ports, (good, *bad), strict=True):
+            hostname = f"{each.key.name}.example.com"
+            listener = world.listener(each.key.name, port, "HTTPS", hostname, (each.key,))
+            world.rule(each.key.name, "/", "one", host=HostKey(listener, hostname))
+            world.certificates.set(each.key, each)
+    assert (await get("/", port=443, host="good.example.com", tls=trust(good))).status == 200
+    await edge.settled()
+    states = [world.ports[PortKey(GATEWAY, port)] for port in ports]
+    assert [state.serving for state in states] == [True, False, False]
+    assert all("2048-bit" in state.message for state in states[1:])

@@ -121,6 +121,11 @@ def test_a_port_that_is_taken_is_shifted(block: Block) -> None:
         ("nonsense", "found 'nonsense', expected an IP address"),
         ("192.0.2.1", "expected a loopback address"),
         ("127.250.1.1", "belongs to another Gateway"),
+        ("0.0.0.0", "expected a loopback address"),
+        ("::ffff:127.250.1.1", "expected a loopback address"),
+        ("::1%lo", "expected a loopback address"),
+        ("::1%a\0b", "expected a loopback address"),
+        ("::1%" + "a" * 100, "expected a loopback address"),
     ],
 )
 def test_an_address_that_can_not_be_had(wanted: str, message: str) -> None:
@@ -130,5 +135,31 @@ def test_an_address_that_can_not_be_had(wanted: str, message: str) -> None:
         assert allocator.bind("first", [18080], "127.250.1.1").host == "127.250.1.1"
         with pytest.raises(AddressError, match=message):
             allocator.bind("second", [18080], wanted)
+    finally:
+        block.close()
+
+
+def test_the_pods_range_is_no_gateways() -> None:
+    block = Block()
+    try:
+        with pytest.raises(AddressError, match="the pods' range"):
+            Allocator(block).bind("a", [18080], str(block.pods[7]))
+    finally:
+        block.close()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_one_address_in_two_spellings_is_one() -> None:
+    block = Block()
+    try:
+        allocator = Allocator(block)
+        try:
+            first = allocator.bind("a", [18080], "0:0:0:0:0:0:0:1")
+        except AddressError as error:
+            pytest.skip(str(error))
+        assert first.host == "::1"
+        assert allocator.bind("a", [18080], "0::1") == first
+        with pytest.raises(AddressError, match="belongs to another Gateway"):
+            allocator.bind("b", [18080], "::1")
     finally:
         block.close()

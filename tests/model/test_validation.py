@@ -386,3 +386,7 @@ def test_our_header_value_pattern_is_the_official_one(value: str) -> None:
 
 def test_a_long_bad_header_value_is_refused_at_once() -> None:
     assert not constraints.matcher(r"^[!-~]+([\t ]?[!-~]+)*$")("a" * 4000 + "\n")
+
+
+def test_a_multiple_of_nothing_limits_nothing() -> None:
+    assert validate({"f": 3}, {"type": "object", "properties": {"f": {"type": "integer", "multipleOf": 0}}}) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -22,7 +25,13 @@ from gatewright.model.core import Secret
 from gatewright.model.meta import ObjectMeta
 from gatewright.resolve.certificates import key_pair
 
-Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+Private = (
+    ec.EllipticCurvePrivateKey
+    | rsa.RSAPrivateKey
+    | ed25519.Ed25519PrivateKey
+    | dsa.DSAPrivateKey
+    | ed448.Ed448PrivateKey
+)
 EC = ec.generate_private_key(ec.SECP256R1())
 OTHER = ec.generate_private_key(ec.SECP256R1())
 
@@ -32,7 +41,7 @@ def certificate(private: Private) -> bytes:
     builder = x509.CertificateBuilder(name, name, private.public_key(), 1)
     builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
     builder = builder.not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
-    algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
     return builder.sign(private, algorithm).public_bytes(Encoding.PEM)
 
 
@@ -87,6 +96,39 @@ def test_what_is_wrong_is_said(chain: bytes, private_key: bytes, problem: str) -
     assert pair.certificate is None
     assert pair.problem.startswith("Secret infra/cert: ")
     assert problem in pair.problem
+
+
+@pytest.mark.parametrize(
+    ("private", "problem"),
+    [
+        (rsa.generate_private_key(65537, 1024), "has an RSA key of 1024 bits, expected 2048 or more"),
+        (ec.generate_private_key(ec.SECP256K1()), "has a key on the curve secp256k1"),
+        (dsa.generate_private_key(1024), "has a key of a kind that TLS doesn't serve"),
+        (ed448.Ed448PrivateKey.generate(), "has a key of a kind that TLS doesn't serve"),
+    ],
+    ids=["rsa-1024", "secp256k1", "dsa", "ed448"],
+)
+def test_a_key_that_no_proxy_takes_is_refused_before_one_sees_it(private: Private, problem: str) -> None:
+    pair = key_pair(secret(certificate(private), pem(private)))
+    assert pair.certificate is None
+    assert problem in pair.problem
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl, and nothing else makes such keys")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-algorithm", "rsa-pss"],
+        ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"],
+    ],
+    ids=["rsa-pss", "explicit curve"],
+)
+def test_a_key_in_an_encoding_that_no_proxy_takes_is_refused(tmp_path: Path, options: list[str]) -> None:
+    private, chain = tmp_path / "key", tmp_path / "crt"
+    subprocess.run(["openssl", "genpkey", *options, "-out", private], check=True, capture_output=True)
+    request = ["openssl", "req", "-x509", "-subj", "/CN=test", "-days", "2"]
+    subprocess.run([*request, "-key", private, "-out", chain], check=True, capture_output=True)
+    assert "unusual encoding" in key_pair(secret(chain.read_bytes(), private.read_bytes())).problem
 
 
 @given(st.integers(0, 700), st.binary(max_size=4), st.booleans())

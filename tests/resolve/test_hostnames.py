@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.resolve.hostnames import ANY, covers, intersection, intersections, shadowed, specificity
+from gatewright.resolve.hostnames import ANY, covers, intersection, intersections, is_address, shadowed, specificity
 
 labels = st.sampled_from(["a", "b", "com"])
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)
@@ -85,3 +85,15 @@ def test_a_name_is_served_by_one_listener_of_a_port(listeners: list[str], route:
     assert len(set(served)) == len(served)
     wanted = {name for listener in listeners for name in intersections(listener, route)}
     assert set(served) == wanted, "and by one at all"
+
+
+@pytest.mark.parametrize("hostname", ["127.0.0.1", "*.0.0.1", "*.1", "a.1", "10"])
+def test_an_ip_address_is_no_hostname(hostname: str) -> None:
+    assert is_address(hostname)
+    assert intersections(ANY, [hostname, "a.com"]) == ("a.com",)
+    assert intersections(ANY, [hostname]) == ()
+
+
+@pytest.mark.parametrize("hostname", [ANY, "1.com", "*.1.com", "10.0.0.1.example", "a1"])
+def test_a_number_that_is_not_the_last_label_makes_no_address(hostname: str) -> None:
+    assert not is_address(hostname)

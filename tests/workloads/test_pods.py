@@ -94,6 +94,11 @@ class TestEnvironment:
         assert found["B"] == "1-$(C)-$(A)"
         assert expand("-text=$(A) $(NO) $$(A) $", {"A": "x"}) == "-text=x $(NO) $(A) $"
 
+    def test_what_grows_beyond_all_bounds_is_refused(self) -> None:
+        assert len(expand("$(A)" * 13, {"A": "x" * 10_000})) == 130_000
+        with pytest.raises(MissingReference, match="argument list too long"):
+            expand("$(A)" * 14, {"A": "x" * 10_000})
+
     def test_the_sources_of_a_pod_are_known(self) -> None:
         of = pod({"env": [key_ref("A", "secret", "s", "t")], "envFrom": [{"configMapRef": {"name": "cm"}}]})
         assert references(of) == ({"cm"}, {"s"})

@@ -9,7 +9,9 @@ Rules, for each type of resource:
 - When Envoy refuses a response, its halves are sent by themselves, and so on, until the refused response has one
   resource. That version of it is not sent again; what Envoy had before stays in force.
 - Of types that Envoy takes in part (`GATHERED`), removals are sent by themselves, since a refusal would leave open
-  whether they were heeded; and what was in a refused response is sent as a variant that Envoy doesn't know yet.
+  whether they were heeded.
+- Where Envoy remembers what it refused and acknowledges a repetition unseen, what was in a refused response is sent as
+  a variant that it doesn't know yet.
 """
 
 from __future__ import annotations
@@ -232,8 +234,7 @@ class Delivery:
             state.tainted.difference_update(batch)
             self._observer.acknowledged(state.url, batch)
             return
-        if state.url in GATHERED:
-            state.tainted.update(batch)
+        state.tainted.update(name for name, resource in batch.items() if resource is None or resource.variant)
         if len(batch) > 1:
             names = list(batch)
             self._release(state, names)

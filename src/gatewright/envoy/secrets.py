@@ -7,10 +7,19 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from gatewright.envoy.resources import Ref, Resource, resource
 from gatewright.topology import Certificate
 
+_BLANKS = str.maketrans("01", " \t")
+
 
 def secret(certificate: Certificate, within: tuple[Ref, ...]) -> Resource:
     """The key pair of a Secret, named after it; `within` are the listeners that serve it."""
     message = secret_pb2.Secret(name=str(certificate.key))
     message.tls_certificate.certificate_chain.inline_bytes = certificate.chain
     message.tls_certificate.private_key.inline_bytes = certificate.private_key
-    return resource(message.name, message.SerializeToString(), within=within)
+    return resource(message.name, message.SerializeToString(), within=within, variant=_reworded)
+
+
+def _reworded(body: bytes, number: int) -> bytes:
+    """The same key pair in a message that differs: blank lines after the chain, as many as the bits of `number` say."""
+    message = secret_pb2.Secret.FromString(body)
+    message.tls_certificate.certificate_chain.inline_bytes += f"\n{number:b}\n".translate(_BLANKS).encode()
+    return bytes(message.SerializeToString())

@@ -96,7 +96,7 @@ class Allocator:
         `wanted` is an address that the user asks for.
         """
         before = self._bindings.get(name)
-        if before and wanted not in (None, before.host):
+        if before and wanted is not None and _spelled(wanted) != before.host:
             self.release(name)
             before = None
         host = before.host if before else self._host(name, wanted)
@@ -126,8 +126,7 @@ class Allocator:
 
     def _host(self, name: object, wanted: str | None) -> str:
         if wanted:
-            self._check(wanted)
-            return wanted
+            return self._checked(wanted)
         if self._block.shared:
             return next(self._block.gateways)
         used = {binding.host for binding in self._bindings.values()}
@@ -144,19 +143,32 @@ class Allocator:
                 return host
         raise AddressError(f"no loopback address is left in {self._block.network}")
 
-    def _check(self, wanted: str) -> None:
+    def _checked(self, wanted: str) -> str:
+        """The address that `wanted` spells, in its usual spelling, if a Gateway may have it."""
+        host = _spelled(wanted)
         try:
-            address = ipaddress.ip_address(wanted)
+            address = ipaddress.ip_address(host)
         except ValueError:
             raise AddressError(f"found {wanted!r}, expected an IP address") from None
-        if not address.is_loopback:
-            raise AddressError(f"found {wanted}, expected a loopback address: the local edge listens nowhere else")
-        if any(binding.host == wanted for binding in self._bindings.values()):
+        if "%" in host or not address.is_loopback or getattr(address, "ipv4_mapped", None):
+            raise AddressError(f"found {wanted!r}, expected a loopback address: the local edge listens nowhere else")
+        if not self._block.shared and address in self._block.pods:
+            raise AddressError(f"found {wanted}, expected an address outside of {self._block.pods}, the pods' range")
+        if any(binding.host == host for binding in self._bindings.values()):
             raise AddressError(f"{wanted} belongs to another Gateway")
         try:
-            _try_bind(wanted, 0)
+            _try_bind(host, 0)
         except OSError as error:
             raise AddressError(f"{wanted}: {error.strerror}") from None
+        return host
+
+
+def _spelled(address: str) -> str:
+    """An address as all others spell it: `0:0::1` is `::1`. What is none is left as it is."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
 
 
 def _free_port(host: str, port: int, taken: set[int]) -> int:

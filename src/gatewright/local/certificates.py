@@ -122,6 +122,11 @@ class Authority:
         return ServerCertificate(certificate.public_bytes(Encoding.PEM), _pem(key))
 
 
+def is_host_name(name: str) -> bool:
+    """Whether a certificate can be for a name: a host name (RFC 1123) whose first label may be `*`."""
+    return len(name) <= 253 and _HOST.fullmatch(name) is not None
+
+
 def names_of(chain: bytes) -> set[str]:
     """The host names and addresses that a PEM certificate is for; empty where there are none or it can't be read."""
     try:
@@ -173,7 +178,7 @@ def _name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        if len(name) > 253 or not _HOST.fullmatch(name):
+        if not is_host_name(name):
             expected = "a host name such as shop.example.com or *.example.com, or an IP address"
             raise ValueError(f"found {name!r}, expected {expected}") from None
         return x509.DNSName(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from gatewright.cluster import Client, Reconciler
+from gatewright.cluster import Client, Invalid, Reconciler
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
 from gatewright.local.addresses import AddressError, Allocator, Block
@@ -123,7 +124,12 @@ class Infrastructure:
         target = _service_key(key)
         current = self._inputs.services.get(target)
         if current is None or not _holds(current, service):
-            await self._client.apply(service, field_manager=_FIELD_MANAGER)
+            try:
+                await self._client.apply(service, field_manager=_FIELD_MANAGER)
+            except Invalid as error:
+                # Trying again is of no use before the Gateway changes, and then this is called anew.
+                self._inputs.addresses.set(key, Addresses(problem=f"its Service can't be made: {error.message}"))
+                return
         slice_ = _slice(gateway, binding)
         found = self._inputs.endpoint_slices.get(Key(key.namespace, slice_["metadata"]["name"]))
         if found is None or not _serves(found, slice_):
@@ -141,7 +147,7 @@ def istio_service(gateway: Gateway) -> dict[str, Any]:
     annotations = dict(infrastructure.annotations) if infrastructure else {}
     ports: dict[int, dict[str, Any]] = {15021: _STATUS_PORT}
     for listener in gateway.spec.listeners:
-        name = re.sub(r"[^a-z0-9-]+", "-", listener.name.lower())[:63].strip("-")
+        name = _port_name(listener.name, listener.port, {port["name"] for port in ports.values()})
         ports.setdefault(
             listener.port,
             {"name": name, "port": listener.port, "protocol": "TCP", "appProtocol": listener.protocol.lower()},
@@ -167,6 +173,12 @@ def istio_service(gateway: Gateway) -> dict[str, Any]:
             "ports": [ports[number] for number in sorted(ports)],
         },
     }
+
+
+def _port_name(listener: str, port: int, taken: AbstractSet[str]) -> str:
+    """A listener's name as one of a Service's port; where another port has it already, the number tells them apart."""
+    name = re.sub(r"[^a-z0-9-]+", "-", listener.lower())[:63].strip("-")
+    return name if name not in taken else f"{name[:57].rstrip('-')}-{port}"
 
 
 def _slice(gateway: Gateway, binding: Binding) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from gatewright.cluster import Client, Reconciler
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Collection, Context
-from gatewright.local.certificates import Authority, ServerCertificate, names_of
+from gatewright.local.certificates import Authority, ServerCertificate, is_host_name, names_of
 from gatewright.model.core import Secret
 from gatewright.model.gateway import Gateway
 from gatewright.model.meta import Key
@@ -133,8 +133,10 @@ def _wanted(
             for ref in listener.tls.certificate_refs:
                 secret = secret_key(key, ref)
                 if secret and permitted(ctx, inputs, "Gateway", key.namespace, "", "Secret", secret):
-                    wanted = (*found.get((secret, key), ()), *own, *(h for h in hosts if h != "*"), binding.host)
-                    found[secret, key] = tuple(dict.fromkeys((*wanted, "localhost")))
+                    # The API takes labels that no DNS name has; a certificate can not name them.
+                    possible = [name for name in (*own, *hosts) if is_host_name(name)]
+                    wanted = (*found.get((secret, key), ()), *possible, binding.host, "localhost")
+                    found[secret, key] = tuple(dict.fromkeys(wanted))
         return found
 
     needed = flow.derive_many("certificate names", resolution.gateways, names)

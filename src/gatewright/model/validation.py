@@ -336,7 +336,7 @@ def _string(schema: Schema, wrong: Check, enum: Check | None) -> Check:
 def _number(schema: Schema, declared: str, wrong: Check, enum: Check | None) -> Check:
     least, most = schema.get("minimum"), schema.get("maximum")
     least_excluded, most_excluded = bool(schema.get("exclusiveMinimum")), bool(schema.get("exclusiveMaximum"))
-    multiple = schema.get("multipleOf")
+    multiple = schema.get("multipleOf") or None  # of 0, nothing is a multiple
     form = schema.get("format", "int64" if declared == "integer" else "")
     bounds = INTEGER_RANGE.get(form) if declared == "integer" else None
 

@@ -86,6 +86,9 @@ def _attach(
     matching = [
         (listener, hosts) for listener in allowing if (hosts := hostnames.intersections(listener.hostname, names))
     ]
+    if not matching and names and all(hostnames.is_address(name) for name in names):
+        message = f"hostnames {', '.join(names)}: found IP addresses, expected names"
+        return Attachment(parent, gateway.controller, "UnsupportedValue", message)
     if not matching:
         limits = ", ".join(f"{listener.name} ({listener.hostname})" for listener in allowing)
         message = f"hostnames {', '.join(names)} have nothing in common with those of listeners {limits}"

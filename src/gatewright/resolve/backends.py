@@ -29,6 +29,9 @@ APP_PROTOCOLS: dict[str, AppProtocol] = {
 """ServicePort.appProtocol (KEP-3726 and Istio's names) to how the proxy speaks to the backend."""
 
 
+_LAST_PORT = 65535  # the API takes any number (discovery/v1, EndpointPort)
+
+
 class Refused(Struct, frozen=True):
     """Why a reference leads nowhere: a reason of the ResolvedRefs condition, and the whole story."""
 
@@ -84,7 +87,11 @@ def resolve_endpoints(inputs: Inputs, backends: Collection[BackendKey, Backend])
         for slice_ in ctx.lookup(inputs.slices_by_service, Key(key.namespace, key.service)) if port else ():
             if slice_.address_type == "FQDN":
                 continue
-            numbers = [p.port for p in slice_.ports if port and p.name == port.name and p.protocol == "TCP" and p.port]
+            numbers = [
+                p.port
+                for p in slice_.ports
+                if port and p.name == port.name and p.protocol == "TCP" and p.port and 0 < p.port <= _LAST_PORT
+            ]
             for member in slice_.endpoints:
                 state = _state(member.conditions)
                 if state == "down":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from msgspec import Struct
 
@@ -14,6 +15,9 @@ from gatewright.model.gateway.shared import SecretObjectReference
 from gatewright.model.meta import Key
 from gatewright.resolve.inputs import Inputs, origin
 from gatewright.topology import Certificate
+
+_RSA_BITS = 2048
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 class KeyPair(Struct, frozen=True):
@@ -69,4 +73,23 @@ def key_pair(secret: Secret) -> KeyPair:
         return KeyPair(problem=f"{where}: data[tls.key] is not an unencrypted PEM private key")
     if own.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != leaf_key:
         return KeyPair(problem=f"{where}: the private key in data[tls.key] does not belong to data[tls.crt]")
+    if problem := _unserved(certificates[0], leaf_key):
+        return KeyPair(problem=f"{where}: data[tls.crt] {problem}")
     return KeyPair(Certificate(secret.key, chain, private_key, origin(secret, "data")))
+
+
+def _unserved(leaf: x509.Certificate, encoded_key: bytes) -> str:
+    """Why proxies can't serve the key of a certificate, or nothing. What they take is what TLS 1.2 and 1.3 need."""
+    key = leaf.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < _RSA_BITS:
+            return f"has an RSA key of {key.key_size} bits, expected {_RSA_BITS} or more"
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name not in _CURVES:
+            return f"has a key on the curve {key.curve.name}, expected one of {', '.join(_CURVES)}"
+    elif not isinstance(key, ed25519.Ed25519PublicKey):
+        return "has a key of a kind that TLS doesn't serve, expected RSA, ECDSA or Ed25519"
+    if encoded_key not in leaf.tbs_certificate_bytes:
+        # RSASSA-PSS keys, and curves written out instead of named.
+        return "has a key in an unusual encoding, expected rsaEncryption or a named curve"
+    return ""

@@ -10,6 +10,15 @@ from collections.abc import Iterable
 ANY = "*"
 
 
+def is_address(hostname: str) -> bool:
+    """Whether it stands for IP addresses, which a hostname must not (Gateway API, Hostname).
+
+    That is so where the last label is a number, as it is for URLs: a route for 10.0.0.1 or *.0.0.1 would take every
+    request that names no host.
+    """
+    return hostname.rpartition(".")[2].isdigit()
+
+
 def covers(wide: str, narrow: str) -> bool:
     """Whether every name that `narrow` stands for is also one of `wide`'s."""
     if wide in (ANY, narrow):
@@ -26,9 +35,12 @@ def intersection(one: str, other: str) -> str | None:
 
 
 def intersections(listener: str, hostnames: Iterable[str]) -> tuple[str, ...]:
-    """What a route limited to `hostnames` (none: unlimited) serves on a listener, in the route's order, each once."""
+    """What a route limited to `hostnames` (none: unlimited) serves on a listener, in the route's order, each once.
+
+    Those that are no names but IP addresses are left out.
+    """
     names = tuple(hostnames) or (ANY,)
-    found = (intersection(listener, name) for name in names)
+    found = (intersection(listener, name) for name in names if not is_address(name))
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 

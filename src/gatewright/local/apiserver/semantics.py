@@ -180,6 +180,23 @@ def _check_service_port(port: Json, field: str, named: bool, names: set[str], fo
         check_port_name(target, f"{field}.targetPort", found)
 
 
+def _endpoint_problem(type_: str, text: str) -> str:
+    """Why an endpoint can't have this address, or nothing (ValidateNonSpecialIP; pods live on loopback here)."""
+    if not _is_address(text) or "%" in text or (":" in text) != (type_ == "IPv6"):
+        return f"must be a valid {type_} address"
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        return f"may not be unspecified ({text})"
+    if address.is_link_local:
+        return "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+    if any(address in network for network in _LINK_LOCAL_MULTICAST):
+        return "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+    return ""
+
+
+_LINK_LOCAL_MULTICAST = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
+
+
 def _check_endpoint_slice(obj: Json, found: list[Cause]) -> None:
     type_ = obj.get("addressType")
     if not type_:
@@ -190,8 +207,7 @@ def _check_endpoint_slice(obj: Json, found: list[Cause]) -> None:
         if not addresses:
             found.append(required(field, "must contain at least 1 address"))
         for inner, address in enumerate(addresses):
-            if type_ in ("IPv4", "IPv6") and not _is_address(address):
-                text = f"must be a valid {type_} address"
+            if type_ in ("IPv4", "IPv6") and (text := _endpoint_problem(type_, address)):
                 found.append(invalid(f"{field}[{inner}]", address, text))
     names: set[str] = set()
     for index, port in enumerate(obj.get("ports") or []):

@@ -11,6 +11,7 @@ from gatewright.model import core
 from gatewright.model.meta import Key
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
+_LONGEST = 128 * 1024  # Linux, MAX_ARG_STRLEN
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
@@ -30,7 +31,7 @@ class Lookup(NamedTuple):
 
 
 class MissingReference(Exception):
-    """A variable names a ConfigMap, Secret, key or field that isn't there; worded as the kubelet words it."""
+    """A variable names what isn't there, or can't be expanded; worded as the kubelet words it."""
 
 
 def environment(pod: Pod, container: Container, facts: PodFacts, lookup: Lookup) -> dict[str, str]:
@@ -46,8 +47,22 @@ def environment(pod: Pod, container: Container, facts: PodFacts, lookup: Lookup)
 
 
 def expand(text: str, env: dict[str, str]) -> str:
-    """Replace `$(VAR)`; `$$` is a dollar sign, and a name without a value stays as it is written."""
-    return _REFERENCE.sub(lambda match: "$" if match[1] is None else env.get(match[1], match[0]), text)
+    """Replace `$(VAR)`; `$$` is a dollar sign, and a name without a value stays as it is written.
+
+    Raises MissingReference for what becomes longer than the system lets an argument or variable be: variables that
+    name one another many times would grow without bound.
+    """
+    grown = 0
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal grown
+        found = "$" if match[1] is None else env.get(match[1], match[0])
+        grown += len(found)
+        if grown > _LONGEST:
+            raise MissingReference(f"argument list too long: more than {_LONGEST} characters after expansion")
+        return found
+
+    return _REFERENCE.sub(value, text)
 
 
 def references(pod: Pod) -> tuple[set[str], set[str]]:

@@ -196,10 +196,11 @@ class RunningPod:
                 continue
             try:
                 env = environment(pod, running.container, self.facts, lookup)
+                program = self._program(running.container, env, targets)
             except MissingReference as missing:
                 running.waiting = ("CreateContainerConfigError", str(missing))
                 continue
-            program = self._programs[running.name] = self._program(running.container, env, targets)
+            self._programs[running.name] = program
             running.run(program)
             fresh.append(running)
         changed = await self._listen(targets)
