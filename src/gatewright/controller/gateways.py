@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from typing import Any
 
 from gatewright.cluster import Client, Reflector
 from gatewright.controller.statuses import StatusWriter
-from gatewright.flow import Source
-from gatewright.model.core import ConfigMap, Namespace, Secret, Service
-from gatewright.model.discovery import EndpointSlice
-from gatewright.model.gateway import Gateway, GatewayClass, HTTPRoute, ReferenceGrant
 from gatewright.resolve import Inputs, Resolution
 
 
@@ -23,18 +18,7 @@ class GatewayController:
     """
 
     def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, controllers: Iterable[str]) -> None:
-        watched: list[tuple[type[Any], Source[Any, Any]]] = [
-            (GatewayClass, inputs.gateway_classes),
-            (Gateway, inputs.gateways),
-            (HTTPRoute, inputs.http_routes),
-            (ReferenceGrant, inputs.reference_grants),
-            (Service, inputs.services),
-            (EndpointSlice, inputs.endpoint_slices),
-            (Secret, inputs.secrets),
-            (ConfigMap, inputs.config_maps),
-            (Namespace, inputs.namespaces),
-        ]
-        self._reflectors = [Reflector(client, type_, source) for type_, source in watched]
+        self._reflectors = [Reflector(client, type_, source) for type_, source in inputs.by_type.items()]
         self._statuses = StatusWriter(client, inputs, resolution, frozenset(controllers))
         self._stack = AsyncExitStack()
 

@@ -130,7 +130,7 @@ class Infrastructure:
                 # Trying again is of no use before the Gateway changes, and then this is called anew.
                 self._inputs.addresses.set(key, Addresses(problem=f"its Service can't be made: {error.message}"))
                 return
-        slice_ = _slice(gateway, binding)
+        slice_ = _slice(gateway, binding, service)
         found = self._inputs.endpoint_slices.get(Key(key.namespace, slice_["metadata"]["name"]))
         if found is None or not _serves(found, slice_):
             await self._client.apply(slice_, field_manager=_FIELD_MANAGER)
@@ -181,8 +181,8 @@ def _port_name(listener: str, port: int, taken: AbstractSet[str]) -> str:
     return name if name not in taken else f"{name[:57].rstrip('-')}-{port}"
 
 
-def _slice(gateway: Gateway, binding: Binding) -> dict[str, Any]:
-    names = {port["port"]: port["name"] for port in istio_service(gateway)["spec"]["ports"]}
+def _slice(gateway: Gateway, binding: Binding, service: dict[str, Any]) -> dict[str, Any]:
+    names = {port["port"]: port["name"] for port in service["spec"]["ports"]}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
