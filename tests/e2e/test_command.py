@@ -155,8 +155,9 @@ def test_ctrl_c_on_a_terminal_reaches_the_command(small: Path) -> None:
             assert line
         process.stdin.write(b"typed\n")
         process.stdin.flush()
-        while b"typed" not in (line := process.stdout.readline()):  # the command reads from the terminal
-            assert line
+        for _ in ("the terminal's echo", "the command, which reads from it"):
+            while b"typed" not in (line := process.stdout.readline()):
+                assert line
         process.stdin.write(b"\x03")
         process.stdin.flush()
         assert process.wait(20) == 130
