@@ -11,6 +11,7 @@ from typing import Any
 from gatewright.cluster import ApiError
 from gatewright.local.documents import FieldPath
 from gatewright.local.manifests import Manifest, Problem, parse_field
+from gatewright.model.causes import UNCHECKED
 from gatewright.model.kinds import KINDS, find
 from gatewright.model.schema import openapi_schema
 
@@ -28,8 +29,9 @@ def refusals(manifest: Manifest, error: ApiError) -> list[Problem]:
     fields = [first or second for first, second in _UNKNOWN_FIELD.findall(error.message)]
     if fields:
         return [_problem(manifest, field, f"unknown field; {_expected(manifest, field)}") for field in fields]
-    if error.causes:
-        return [_problem(manifest, cause.field, _said(manifest, cause.field, cause.message)) for cause in error.causes]
+    causes = [cause for cause in error.causes if (cause.field, cause.message) != (UNCHECKED.field, UNCHECKED.message)]
+    if causes:
+        return [_problem(manifest, cause.field, _said(manifest, cause.field, cause.message)) for cause in causes]
     go = _GO_TYPE.search(error.message)
     if go:
         return [

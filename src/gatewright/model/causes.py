@@ -28,6 +28,15 @@ class Cause(msgspec.Struct, frozen=True):
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
+UNCHECKED: Final = Cause(
+    INVALID,
+    'Invalid value: "null": some validation rules were not checked because the object was invalid; '
+    "correct the existing errors to complete validation",
+    "<nil>",
+)
+"""Says, of no field at all, that other causes kept the rules of the kind from being applied."""
+
+
 def required(field: str, detail: str = "") -> Cause:
     """A field that must be there is not."""
     return Cause(REQUIRED, f"Required value: {detail}" if detail else "Required value", field)

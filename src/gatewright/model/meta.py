@@ -28,7 +28,7 @@ class KeywordOnly(msgspec.StructMeta):
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
-class Model(msgspec.Struct, metaclass=KeywordOnly, frozen=True, rename="camel", omit_defaults=True):
+class Model(msgspec.Struct, metaclass=KeywordOnly, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of every API type. Unknown fields are ignored: a cluster may have newer schemas than we."""
 
 

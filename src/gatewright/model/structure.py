@@ -135,12 +135,14 @@ def without_nulls(schema: Schema | None, value: Any) -> Any:
                 if part is not None and not part.get("nullable") and "default" not in part:
                     result = dict(value) if result is None else result
                     del result[name]
-            elif (new := without_nulls(part, old)) is not old:
+            elif (old.__class__ is dict or old.__class__ is list) and (new := without_nulls(part, old)) is not old:
                 result = dict(value) if result is None else result
                 result[name] = new
         return value if result is None else result
     if value.__class__ is list:
         items = schema.get("items")
+        if items is None or (value and value[0].__class__ is str):  # a list of names, most often
+            return value
         changed = [without_nulls(items, item) for item in value]
         return changed if any(new is not old for new, old in zip(changed, value, strict=True)) else value
     return value

@@ -220,7 +220,9 @@ def _object(schema: Schema, wrong: Check, memo: dict[int, Check]) -> Check:
             wrong(value, parent, key, out)
             return
         place = (parent, key) if key != "" else None
-        out.extend(causes.required(path((place, name))) for name in required if name not in value)
+        for name in required:
+            if name not in value:
+                out.append(causes.required(path((place, name))))  # noqa: PERF401 - rare, and a generator isn't free
         for name, item in value.items():
             part = parts.get(name, others)
             if part is not None:
@@ -282,12 +284,13 @@ def _distinct(value: list[Any], place: Place, out: list[Cause]) -> None:
 
 
 def _distinct_keys(value: list[Any], keys: tuple[str, ...], place: Place, out: list[Cause]) -> None:
-    seen: set[str] = set()
+    seen: set[Any] = set()
     for index, item in enumerate(value):
         if item.__class__ is not dict:
             continue
         found = {name: item[name] for name in keys if name in item}
-        identity = _identity(found)
+        simple = all(part.__class__ is str for part in found.values())
+        identity = tuple(found.items()) if simple else _identity(found)
         if identity in seen:
             out.append(causes.duplicate(path((place, index)), found))
         seen.add(identity)

@@ -18,7 +18,7 @@ from gatewright.model.rules.engine import Rule, Rules, RuleSet, TransitionRule
 from gatewright.model.schema import openapi_schema
 from gatewright.model.validation import apply_defaults
 
-__all__ = ["RULES", "Rule", "RuleSet", "Rules", "TransitionRule", "violations"]
+__all__ = ["RULES", "Rule", "RuleSet", "Rules", "TransitionRule", "has_rules", "violations"]
 
 RULES: Final[dict[type[Object], RuleSet]] = {
     gw.GatewayClass: RuleSet(gateways.GATEWAY_CLASS),
@@ -37,21 +37,30 @@ RULES: Final[dict[type[Object], RuleSet]] = {
 """The rules by kind. A kind without rules (ReferenceGrant) is not listed."""
 
 
-def violations(obj: dict[str, Any] | Object, old: dict[str, Any] | Object | None = None) -> list[Cause]:
+def violations(
+    obj: dict[str, Any] | Object, old: dict[str, Any] | Object | None = None, *, filled: bool = False
+) -> list[Cause]:
     """The rules of its kind that `obj` breaks, after defaults; none for a kind without rules.
 
     Give the object that an update replaces as `old`, and rules on the change are applied too. As on the API server,
     validate against the schema first: where a value has another shape than the schema's, its rules say nothing.
+    `filled` says that `obj` has its defaults already.
     """
     plain = _plain(obj)
     kind = kinds.find(plain.get("apiVersion", ""), plain.get("kind", ""))
     if kind is None or kind.type is None or (rules := RULES.get(kind.type)) is None:
         return []
     schema = openapi_schema(kind.type)
-    filled = apply_defaults(schema, plain)
+    complete = plain if filled else apply_defaults(schema, plain)
     if old is None:
-        return rules.violations(filled)
-    return rules.violations(filled, apply_defaults(schema, _plain(old)))
+        return rules.violations(complete)
+    return rules.violations(complete, apply_defaults(schema, _plain(old)))
+
+
+def has_rules(obj: dict[str, Any]) -> bool:
+    """Whether its kind has any rules."""
+    kind = kinds.find(obj.get("apiVersion", ""), obj.get("kind", ""))
+    return kind is not None and kind.type in RULES
 
 
 def _plain(obj: dict[str, Any] | Object) -> dict[str, Any]:
