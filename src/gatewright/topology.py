@@ -35,11 +35,19 @@ class Origin(Struct, frozen=True):
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
+NO_SET = Key("", "")
+"""Stands for the ListenerSet of a Gateway's own listeners."""
+
+
 class ListenerKey(NamedTuple):
-    """One listener of one Gateway."""
+    """One listener that a Gateway serves: its own, or one that a ListenerSet adds."""
 
     gateway: Key
     name: str
+    listener_set: Key = NO_SET
+
+
+Transport: TypeAlias = Literal["TCP", "UDP"]
 
 
 class PortKey(NamedTuple):
@@ -47,16 +55,29 @@ class PortKey(NamedTuple):
 
     gateway: Key
     port: int
+    transport: Transport = "TCP"
 
 
-Protocol: TypeAlias = Literal["HTTP", "HTTPS"]
+Protocol: TypeAlias = Literal["HTTP", "HTTPS", "TLS", "TCP", "UDP"]
+
+
+class ClientValidation(Struct, frozen=True):
+    """Whose certificates clients have to show (GEP-91). `authorities` are PEM certificates, one after the other.
+
+    `required` is False for AllowInsecureFallback: a client without a certificate, or with a bad one, gets in as well.
+    """
+
+    authorities: bytes
+    required: bool
 
 
 class Listener(Struct, frozen=True):
-    """A valid listener: its port, the hostname that it is limited to, and how it terminates TLS.
+    """A valid listener: its port, the hostname that it is limited to, and how it treats TLS.
 
-    `hostname` is "*" for any host, "*.example.com" for any subdomain (at any depth), or an exact name; lower case.
-    `certificates` are the Secrets to serve, in the order of the Gateway; empty unless the protocol is HTTPS.
+    `hostname` is "*" for any host, "*.example.com" for any subdomain (at any depth), or an exact name; lower case. It
+    is compared with the Host on HTTP, with the server name of the TLS handshake on HTTPS and TLS; "*" on TCP and UDP.
+    `certificates` are the Secrets to terminate TLS with, in the order of the listener: none on HTTP, TCP and UDP. A TLS
+    listener without any passes the connection through as it is.
     """
 
     key: ListenerKey
@@ -65,11 +86,12 @@ class Listener(Struct, frozen=True):
     hostname: str
     certificates: tuple[Key, ...]
     origin: Origin
+    client_validation: ClientValidation | None = None
 
     @property
     def port_key(self) -> PortKey:
         """The socket that the listener shares with others of its Gateway."""
-        return PortKey(self.key.gateway, self.port)
+        return PortKey(self.key.gateway, self.port, "UDP" if self.protocol == "UDP" else "TCP")
 
 
 class Certificate(Struct, frozen=True):
@@ -111,8 +133,31 @@ class Match(Struct, frozen=True):
     query_params: tuple[ValueMatch, ...] = ()
 
 
+CONNECTION_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""What is between two neighbours on a connection (RFC 9110 section 7.6.1), and what says how long a message is.
+
+Nobody but the proxy may write them: they could say that a message ends where it doesn't, in the middle of what others
+get on the same connection.
+"""
+
+
 class HeaderModifier(Struct, frozen=True, tag=True):
-    """Set, add and remove headers of the request or of the response; (name, value) pairs in the order to apply."""
+    """Set, add and remove headers of the request or of the response; (name, value) pairs in the order to apply.
+
+    None of them is one of `CONNECTION_HEADERS`.
+    """
 
     on: Literal["request", "response"]
     set: tuple[tuple[str, str], ...] = ()
@@ -148,18 +193,94 @@ class Rewrite(Struct, frozen=True, tag=True):
     path: PathModifier | None = None
 
 
-Filter: TypeAlias = HeaderModifier | Redirect | Rewrite
+Use: TypeAlias = Literal["http", "grpc", "stream", "passthrough"]
+"""What is sent to a backend, which decides how to speak to it: requests; gRPC calls (HTTP/2 where the Service doesn't
+say); bytes, within TLS where a BackendTLSPolicy says so; bytes as they are."""
 
 
 class BackendKey(NamedTuple):
-    """One port of one Service."""
+    """One port of one Service, and what it is used for: each use has connections of its own."""
 
     namespace: str
     service: str
     port: int
+    transport: Transport = "TCP"
+    use: Use = "http"
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.service}:{self.port}"
+        use = "udp" if self.transport == "UDP" else self.use
+        return f"{self.namespace}/{self.service}:{self.port}" + (f"/{use}" if use != "http" else "")
+
+
+class Mirror(Struct, frozen=True, tag=True):
+    """Send a copy of `numerator` in `denominator` requests to a backend, and ignore its answers.
+
+    `backend` is None where the reference is refused or leads nowhere: nothing is sent.
+    """
+
+    backend: BackendKey | None
+    numerator: int = 1
+    denominator: int = 1
+
+
+class Cors(Struct, frozen=True, tag=True):
+    """Answer preflight requests and mark answers for cross-origin use (Gateway API, HTTPCORSFilter).
+
+    An origin is "*", `scheme://host[:port]`, or has a leftmost "*" that stands for any labels; "*" among methods and
+    headers stands for all. `max_age` is in seconds.
+    """
+
+    allow_origins: tuple[str, ...]
+    allow_methods: tuple[str, ...]
+    allow_headers: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+    allow_credentials: bool
+    max_age: int
+
+
+class ExternalAuth(Struct, frozen=True, tag=True):
+    """Ask a service whether a request may pass (GEP-1494); where it can't be asked, the request doesn't.
+
+    `path` goes before the request's path (HTTP only). `allowed_headers` (lower case) are the request headers that the
+    service gets besides those that it always gets; empty is all with GRPC, none with HTTP. `allowed_response_headers`
+    are those of its answer that go on to the backend; empty is all. `max_body` is the size in bytes up to which the
+    service gets the body; 0 is not at all.
+    """
+
+    protocol: Literal["HTTP", "GRPC"]
+    backend: BackendKey
+    path: str = ""
+    allowed_headers: tuple[str, ...] = ()
+    allowed_response_headers: tuple[str, ...] = ()
+    max_body: int = 0
+
+
+Filter: TypeAlias = HeaderModifier | Redirect | Rewrite | Mirror | Cors | ExternalAuth
+
+
+class Retry(Struct, frozen=True):
+    """Try again when a backend can't be reached, or answers one of `codes` (GEP-1731).
+
+    `attempts` are the tries after the first; `backoff` is the least pause between two, in seconds; None is the target's
+    default.
+    """
+
+    codes: tuple[int, ...]
+    attempts: int | None = None
+    backoff: float | None = None
+
+
+class Session(Struct, frozen=True):
+    """Keep a client on the endpoint that answered it first (GEP-1619).
+
+    `name` is the cookie's or header's. `lifetime` is that of a cookie in seconds; None is the browser's session.
+    `path` limits a cookie to what the rule matches.
+    """
+
+    type: Literal["Cookie", "Header"]
+    name: str
+    lifetime: float | None = None
+    path: str = "/"
 
 
 class WeightedBackend(Struct, frozen=True):
@@ -195,6 +316,35 @@ class Rule(Struct, frozen=True):
     origin: Origin
     request_timeout: float | None = None
     backend_request_timeout: float | None = None
+    retry: Retry | None = None
+    session: Session | None = None
+    name: str = ""
+    """The rule's own name in its route, if it has one."""
+
+    @property
+    def targets(self) -> set[BackendKey]:
+        """Every backend that requests, copies of them or questions about them go to."""
+        shares = {share.backend for share in self.backends if share.backend}
+        filters = [*self.filters, *(item for share in self.backends for item in share.filters)]
+        return shares | {item.backend for item in filters if isinstance(item, Mirror | ExternalAuth) and item.backend}
+
+
+class Stream(Struct, frozen=True):
+    """What happens to the connections (UDP: sessions) that a TLSRoute, TCPRoute or UDPRoute gets.
+
+    `precedence` sorts the streams of one host: the smallest gets all of them. With no backend, a weight sum of 0 or a
+    share without a backend, that share of the connections is closed.
+    """
+
+    key: RuleKey
+    precedence: tuple[int | str, ...]
+    backends: tuple[WeightedBackend, ...]
+    origin: Origin
+
+    @property
+    def targets(self) -> set[BackendKey]:
+        """Every backend that connections go to."""
+        return {share.backend for share in self.backends if share.backend}
 
 
 class HostKey(NamedTuple):
@@ -215,14 +365,48 @@ class Placement(Struct, frozen=True):
     rule: Rule
 
 
+class StreamPlacement(Struct, frozen=True):
+    """A stream's place: a listener of protocol TLS and the server name there, or one of TCP or UDP and "*"."""
+
+    host: HostKey
+    stream: Stream
+
+
 # --- backends --------------------------------------------------------------------------------------------------------
 
 
+class SubjectName(NamedTuple):
+    """A subject alternative name. A host name may begin with the wildcard label "*"."""
+
+    type: Literal["Hostname", "URI"]
+    value: str
+
+
+class BackendTLS(Struct, frozen=True):
+    """How to speak TLS to a backend (Gateway API, BackendTLSPolicy).
+
+    `server_name` goes into the handshake. The certificate must come from one of `authorities` (PEM, one after the
+    other; None: those that the system trusts) and have one of `names`. `origin` is the policy; its version holds those
+    of the ConfigMaps, too.
+    """
+
+    server_name: str
+    names: tuple[SubjectName, ...]
+    authorities: bytes | None
+    origin: Origin
+
+
 class Backend(Struct, frozen=True):
-    """What rules forward to. `app_protocol` is how to speak to it."""
+    """What rules and streams forward to. `app_protocol` is how to speak to it, within TLS where `tls` says so; "tcp" is
+    bytes (on UDP: datagrams), where TLS offers no ALPN.
+
+    `problem` says why it must not be spoken to at all: requests to it get 500, connections are closed.
+    """
 
     key: BackendKey
-    app_protocol: Literal["http", "h2c", "ws"]
+    app_protocol: Literal["http", "h2c", "ws", "tcp"]
+    tls: BackendTLS | None = None
+    problem: str = ""
 
 
 class Endpoint(Struct, frozen=True, order=True):
@@ -266,9 +450,17 @@ class Topology:
     """The key pairs that listeners refer to, and may."""
     hosts: Collection[HostKey, HostKey]
     """Every virtual host; one without placements answers 404 and shadows less specific ones."""
+    misdirected: Collection[HostKey, HostKey]
+    """Hosts of HTTPS listeners that belong to another listener of the port: requests for them, on a connection whose
+    server name chose this one, get 421 (RFC 9110 section 15.5.20)."""
     placements: Collection[tuple[HostKey, RuleKey], Placement]
     placements_by_host: Index[HostKey, tuple[HostKey, RuleKey], Placement]
     """In order of precedence."""
+    streams: Collection[tuple[HostKey, RuleKey], StreamPlacement]
+    streams_by_host: Index[HostKey, tuple[HostKey, RuleKey], StreamPlacement]
+    """In order of precedence."""
+    client_certificates: Collection[Key, Key]
+    """By Gateway: the Secret of the certificate that it shows to backends that it speaks TLS with."""
     backends: Collection[BackendKey, Backend]
     """Each backend that a placed rule refers to and that exists."""
     endpoints: Collection[BackendKey, Endpoints]

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.resolve.hostnames import ANY, covers, intersection, intersections, is_address, shadowed, specificity
+from gatewright.resolve.hostnames import (
+    ANY,
+    ancestors,
+    covers,
+    intersection,
+    intersections,
+    is_address,
+    specificity,
+    takers,
+)
 
 labels = st.sampled_from(["a", "b", "com"])
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)
@@ -74,13 +83,20 @@ def test_what_is_covered_is_more_specific(a: str, b: str) -> None:
     assert a == b or not covers(a, b) or specificity(a) < specificity(b)
 
 
+@given(hostnames, hostnames)
+def test_the_ancestors_of_a_hostname_are_what_covers_it(a: str, b: str) -> None:
+    found = ancestors(a)
+    assert (b in found) == (covers(b, a) and b != a)
+    assert [specificity(name) for name in found] == sorted({specificity(name) for name in found}, reverse=True)
+
+
 @given(st.lists(hostnames, min_size=1, max_size=4, unique=True), st.lists(hostnames, max_size=4))
 def test_a_name_is_served_by_one_listener_of_a_port(listeners: list[str], route: list[str]) -> None:
     served = [
         name
         for listener in listeners
         for name in intersections(listener, route)
-        if not shadowed(name, listener, [other for other in listeners if other != listener])
+        if not set(takers(name, listener)) & set(listeners)
     ]
     assert len(set(served)) == len(served)
     wanted = {name for listener in listeners for name in intersections(listener, route)}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Literal
 
-from msgspec import Struct
-
 from gatewright.flow import Collection, Context
 from gatewright.model.core import Service, ServicePort
-from gatewright.model.discovery import EndpointConditions
-from gatewright.model.gateway.shared import BackendObjectReference
+from gatewright.model.discovery import EndpointConditions, EndpointPort
+from gatewright.model.gateway.shared import BackendObjectReference, BackendRef
 from gatewright.model.meta import Key
 from gatewright.resolve.grants import missing_grant, permitted
 from gatewright.resolve.inputs import Inputs
-from gatewright.topology import Backend, BackendKey, Endpoint, Endpoints
+from gatewright.resolve.outcomes import Refused
+from gatewright.resolve.policies import ResolvedPolicy, policy_of
+from gatewright.topology import Backend, BackendKey, BackendTLS, Endpoint, Endpoints, Transport, Use
 
 AppProtocol = Literal["http", "h2c", "ws"]
 
@@ -28,19 +29,47 @@ APP_PROTOCOLS: dict[str, AppProtocol] = {
 }
 """ServicePort.appProtocol (KEP-3726 and Istio's names) to how the proxy speaks to the backend."""
 
+TLS_APP_PROTOCOLS: dict[str, AppProtocol] = {"https": "http", "kubernetes.io/wss": "ws"}
+"""Those that need a BackendTLSPolicy, which says whom to trust."""
 
 _LAST_PORT = 65535  # the API takes any number (discovery/v1, EndpointPort)
 
 
-class Refused(Struct, frozen=True):
-    """Why a reference leads nowhere: a reason of the ResolvedRefs condition, and the whole story."""
+class References:
+    """The references of one rule of a route, resolved one by one; `refused` collects those that lead nowhere."""
 
-    reason: str
-    message: str
+    def __init__(self, ctx: Context, inputs: Inputs, kind: str, namespace: str) -> None:
+        self.refused: list[Refused] = []
+        self._ctx = ctx
+        self._inputs = inputs
+        self._kind = kind
+        self._namespace = namespace
+
+    def backend(
+        self, ref: BackendObjectReference, field: str, use: Use, transport: Transport = "TCP"
+    ) -> BackendKey | None:
+        """The backend that the reference at `field` leads to, if it may and does."""
+        found = resolve_reference(self._ctx, self._inputs, self._kind, self._namespace, ref, use, transport)
+        if isinstance(found, Refused):
+            self.refused.append(Refused(found.reason, f"{field}: {found.message}"))
+            return None
+        return found
+
+    def backends(
+        self, refs: Sequence[BackendRef], field: str, use: Use, transport: Transport = "TCP"
+    ) -> list[BackendKey | None]:
+        """The backend of each of a rule's backendRefs."""
+        return [self.backend(ref, f"{field}.backendRefs[{index}]", use, transport) for index, ref in enumerate(refs)]
 
 
 def resolve_reference(
-    ctx: Context, inputs: Inputs, kind: str, namespace: str, ref: BackendObjectReference
+    ctx: Context,
+    inputs: Inputs,
+    kind: str,
+    namespace: str,
+    ref: BackendObjectReference,
+    use: Use,
+    transport: Transport = "TCP",
 ) -> BackendKey | Refused:
     """The backend that a reference in a route of `kind` and `namespace` leads to, if it may and does."""
     if ref.group or ref.kind != "Service":
@@ -56,26 +85,49 @@ def resolve_reference(
         return Refused("UnsupportedValue", f"Service {key} is of type ExternalName, which is not served")
     if ref.port is None:
         return Refused("BackendNotFound", "port: found none, expected a port of the Service")
-    port = _port(service, ref.port)
+    port = _port(service, ref.port, transport)
     if port is None:
         ports = ", ".join(f"{p.port}/{p.protocol}" for p in service.spec.ports) or "none"
-        return Refused("BackendNotFound", f"port: found {ref.port}, expected a TCP port of Service {key} ({ports})")
-    if _app_protocol(port) is None:
-        expected = ", ".join(name for name in APP_PROTOCOLS if name)
-        message = f"Service {key} port {ref.port}: found appProtocol {port.app_protocol}, expected one of {expected}"
-        return Refused("UnsupportedProtocol", message)
-    return BackendKey(key.namespace, key.name, ref.port)
+        wanted = f"a {transport} port of Service {key} ({ports})"
+        return Refused("BackendNotFound", f"port: found {ref.port}, expected {wanted}")
+    if use in ("http", "grpc") and (problem := _unspoken(ctx, inputs, key, port, use)):
+        return Refused("UnsupportedProtocol", f"Service {key} port {ref.port}: {problem}")
+    return BackendKey(key.namespace, key.name, ref.port, transport, use)
 
 
-def resolve_backends(inputs: Inputs, wanted: Collection[BackendKey, BackendKey]) -> Collection[BackendKey, Backend]:
+def resolve_backends(
+    inputs: Inputs, policies: Collection[Key, ResolvedPolicy], wanted: Collection[BackendKey, BackendKey]
+) -> Collection[BackendKey, Backend]:
     """The backends that routes refer to; they outlive their endpoints."""
 
     def resolve(ctx: Context, key: BackendKey, _: BackendKey) -> Backend | None:
         port = _service_port(ctx, inputs, key)
-        protocol = _app_protocol(port) if port else None
-        return Backend(key, protocol) if protocol else None
+        if port is None:
+            return None
+        tls, problem = (None, "") if key.use == "passthrough" else _tls(ctx, inputs, policies, key, port)
+        if key.use in ("stream", "passthrough"):
+            return Backend(key, "tcp", tls, problem)
+        protocol = _app_protocol(port)
+        if protocol is None:
+            return None
+        if key.use == "grpc":
+            return Backend(key, "h2c", tls, problem)
+        return Backend(key, protocol, tls, problem)
 
     return inputs.flow.derive("backends", wanted, resolve)
+
+
+def _tls(
+    ctx: Context, inputs: Inputs, policies: Collection[Key, ResolvedPolicy], key: BackendKey, port: ServicePort
+) -> tuple[BackendTLS | None, str]:
+    """How to speak TLS to a port, and why it can't be spoken to."""
+    policy = policy_of(ctx, inputs, Key(key.namespace, key.service), port.name)
+    resolved = ctx.get(policies, policy.key) if policy else None
+    if resolved is None:
+        return None, ""
+    if resolved.tls is None:
+        return None, f"BackendTLSPolicy {resolved.key} is not valid: {resolved.accepted[1]}"
+    return resolved.tls, ""
 
 
 def resolve_endpoints(inputs: Inputs, backends: Collection[BackendKey, Backend]) -> Collection[BackendKey, Endpoints]:
@@ -87,11 +139,7 @@ def resolve_endpoints(inputs: Inputs, backends: Collection[BackendKey, Backend])
         for slice_ in ctx.lookup(inputs.slices_by_service, Key(key.namespace, key.service)) if port else ():
             if slice_.address_type == "FQDN":
                 continue
-            numbers = [
-                p.port
-                for p in slice_.ports
-                if port and p.name == port.name and p.protocol == "TCP" and p.port and 0 < p.port <= _LAST_PORT
-            ]
+            numbers = [number for p in slice_.ports if port and (number := _target(port, p))]
             for member in slice_.endpoints:
                 state = _state(member.conditions)
                 if state == "down":
@@ -103,6 +151,18 @@ def resolve_endpoints(inputs: Inputs, backends: Collection[BackendKey, Backend])
         return Endpoints(key, tuple(sorted(found.values())))
 
     return inputs.flow.derive("endpoints", backends, resolve)
+
+
+def _target(port: ServicePort, target: EndpointPort) -> int | None:
+    """The number of a slice's port, if it is that of the Service's.
+
+    A slice that somebody wrote by hand may leave the number out: its endpoints then take any (discovery/v1).
+    """
+    if (target.name, target.protocol) != (port.name, port.protocol):
+        return None
+    own = port.target_port if isinstance(port.target_port, int) else port.port
+    number = own if target.port is None else target.port
+    return number if 0 < number <= _LAST_PORT else None
 
 
 def _state(conditions: EndpointConditions) -> Literal["ready", "draining", "down"]:
@@ -117,12 +177,26 @@ def _state(conditions: EndpointConditions) -> Literal["ready", "draining", "down
 
 def _service_port(ctx: Context, inputs: Inputs, key: BackendKey) -> ServicePort | None:
     service = ctx.get(inputs.services, Key(key.namespace, key.service))
-    return _port(service, key.port) if service else None
+    return _port(service, key.port, key.transport) if service else None
 
 
-def _port(service: Service, number: int) -> ServicePort | None:
-    return next((port for port in service.spec.ports if port.port == number and port.protocol == "TCP"), None)
+def _port(service: Service, number: int, transport: Transport) -> ServicePort | None:
+    return next((port for port in service.spec.ports if port.port == number and port.protocol == transport), None)
 
 
 def _app_protocol(port: ServicePort) -> AppProtocol | None:
-    return APP_PROTOCOLS.get((port.app_protocol or "").lower())
+    name = (port.app_protocol or "").lower()
+    return APP_PROTOCOLS.get(name) or TLS_APP_PROTOCOLS.get(name)
+
+
+def _unspoken(ctx: Context, inputs: Inputs, service: Key, port: ServicePort, use: Use) -> str:
+    """Why requests can't be sent to a port in the protocol that it names, or nothing."""
+    found = f"found appProtocol {port.app_protocol}"
+    protocol = _app_protocol(port)
+    if protocol is None or (use == "grpc" and protocol == "ws"):
+        known = (*APP_PROTOCOLS, *TLS_APP_PROTOCOLS)
+        names = [name for name in known if name and not (use == "grpc" and name.endswith(("/ws", "/wss")))]
+        return f"{found}, expected one of {', '.join(names)}"
+    if (port.app_protocol or "").lower() in TLS_APP_PROTOCOLS and not policy_of(ctx, inputs, service, port.name):
+        return f"{found}, which needs a BackendTLSPolicy that targets the Service; found none"
+    return ""

@@ -1,6 +1,9 @@
-"""certificateRefs: the Secrets that listeners terminate TLS with, checked before any proxy sees them."""
+"""certificateRefs: the Secrets that Gateways show to clients and to backends, checked before any proxy sees them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -10,10 +13,12 @@ from msgspec import Struct
 
 from gatewright.flow import Collection, Context
 from gatewright.model.core import Secret
-from gatewright.model.gateway import Gateway
+from gatewright.model.gateway import Gateway, ListenerSet
 from gatewright.model.gateway.shared import SecretObjectReference
 from gatewright.model.meta import Key
-from gatewright.resolve.inputs import Inputs, origin
+from gatewright.resolve.conditions import Reason
+from gatewright.resolve.grants import missing_grant, permitted
+from gatewright.resolve.inputs import NOW, Inputs, ObjectId, origin
 from gatewright.topology import Certificate
 
 _RSA_BITS = 2048
@@ -25,21 +30,28 @@ class KeyPair(Struct, frozen=True):
 
     certificate: Certificate | None = None
     problem: str = ""
+    valid: tuple[datetime, datetime] | None = None
+    """From when until when the leaf is."""
 
 
-def secret_key(gateway: Key, ref: SecretObjectReference) -> Key | None:
-    """The Secret that a certificateRef names, or None where it names another kind."""
+def secret_key(referrer: Key, ref: SecretObjectReference) -> Key | None:
+    """The Secret that an object's certificateRef names, or None where it names another kind."""
     if ref.group or ref.kind != "Secret":
         return None
-    return Key(ref.namespace or gateway.namespace, ref.name)
+    return Key(ref.namespace or referrer.namespace, ref.name)
 
 
 def read_key_pairs(inputs: Inputs) -> Collection[Key, KeyPair]:
-    """Each Secret that some listener names, read once. Whether the listener may use it is decided elsewhere."""
+    """Each Secret that a Gateway or ListenerSet names, read once. Whether it may use it is decided elsewhere."""
+    flow = inputs.flow
 
-    def named(key: Key, gateway: Gateway) -> list[Key]:
-        refs = [ref for listener in gateway.spec.listeners if listener.tls for ref in listener.tls.certificate_refs]
-        return [found for ref in refs if (found := secret_key(key, ref))]
+    def by_listeners(_: Context, key: Key, parent: Gateway | ListenerSet) -> dict[tuple[ObjectId, Key], Key]:
+        refs = [ref for listener in parent.spec.listeners if listener.tls for ref in listener.tls.certificate_refs]
+        return _named((parent.kind, key), refs)
+
+    def by_gateway(_: Context, key: Key, gateway: Gateway) -> dict[tuple[ObjectId, Key], Key]:
+        backend = gateway.spec.tls and gateway.spec.tls.backend
+        return _named(("backend TLS", key), [ref for ref in [backend and backend.client_certificate_ref] if ref])
 
     def read(ctx: Context, key: Key, _: Key) -> KeyPair:
         secret = ctx.get(inputs.secrets, key)
@@ -51,8 +63,62 @@ def read_key_pairs(inputs: Inputs) -> Collection[Key, KeyPair]:
             return KeyPair(problem=f"Secret {key} was refused by the proxy: {rejection.message}")
         return pair
 
-    named_secrets = inputs.flow.distinct("named secrets", inputs.gateways.index(named))
-    return inputs.flow.derive("key pairs", named_secrets, read)
+    references = flow.merge(
+        "secret references",
+        flow.derive_many("gateway secrets", inputs.written(inputs.gateways), by_listeners),
+        flow.derive_many("set secrets", inputs.written(inputs.listener_sets), by_listeners),
+        flow.derive_many("client secrets", inputs.written(inputs.gateways), by_gateway),
+    )
+    named_secrets = flow.distinct("named secrets", references.index(lambda _, secret: [secret]))
+    return flow.derive("key pairs", named_secrets, read)
+
+
+def _named(referrer: ObjectId, refs: Iterable[SecretObjectReference]) -> dict[tuple[ObjectId, Key], Key]:
+    return {(referrer, found): found for ref in refs if (found := secret_key(referrer[1], ref))}
+
+
+def usable_secret(
+    ctx: Context,
+    inputs: Inputs,
+    key_pairs: Collection[Key, KeyPair],
+    referrer: ObjectId,
+    ref: SecretObjectReference,
+    field: str,
+    invalid: str,
+) -> Key | Reason:
+    """The Secret that the reference at `field` of an object leads to, if it may and holds a sound key pair.
+
+    Otherwise why not; `invalid` is the condition's reason where it isn't for a lack of a ReferenceGrant.
+    """
+    kind, parent = referrer
+    key = secret_key(parent, ref)
+    if key is None:
+        return invalid, f"{field}: found {ref.kind}.{ref.group or 'core'}, expected a Secret"
+    if not permitted(ctx, inputs, kind, parent.namespace, "", "Secret", key):
+        return "RefNotPermitted", f"{field}: {missing_grant(kind, parent.namespace, '', 'Secret', key)}"
+    pair = ctx.get(key_pairs, key)
+    if pair and pair.certificate:
+        return key
+    problem = pair.problem if pair else f"Secret {key} can't be read"
+    return invalid, f"{field}: {problem}"
+
+
+def out_of_date(inputs: Inputs, key_pairs: Collection[Key, KeyPair]) -> Collection[Key, str]:
+    """The Secrets whose certificate isn't valid at this time, and what to say of it.
+
+    They are served all the same: that breaks nothing more than it is, and a client that checks sees why.
+    """
+
+    def resolve(ctx: Context, key: Key, pair: KeyPair) -> str | None:
+        now = ctx.get(inputs.clock, NOW)
+        if now is None or pair.valid is None:
+            return None
+        since, until = pair.valid
+        if now > until:
+            return f"Secret {key}: the certificate expired at {until:%Y-%m-%dT%H:%M:%SZ}; renew it"
+        return f"Secret {key}: the certificate is not valid before {since:%Y-%m-%dT%H:%M:%SZ}" if now < since else None
+
+    return inputs.flow.derive("certificates out of date", key_pairs, resolve)
 
 
 def key_pair(secret: Secret) -> KeyPair:
@@ -75,7 +141,9 @@ def key_pair(secret: Secret) -> KeyPair:
         return KeyPair(problem=f"{where}: the private key in data[tls.key] does not belong to data[tls.crt]")
     if problem := _unserved(certificates[0], leaf_key):
         return KeyPair(problem=f"{where}: data[tls.crt] {problem}")
-    return KeyPair(Certificate(secret.key, chain, private_key, origin(secret, "data")))
+    leaf = certificates[0]
+    valid = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return KeyPair(Certificate(secret.key, chain, private_key, origin(secret, "data")), valid=valid)
 
 
 def _unserved(leaf: x509.Certificate, encoded_key: bytes) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from gatewright.model.meta import Condition
 
-_MESSAGE_LIMIT = 32768  # of meta/v1 Condition, in characters
+_MESSAGE_LIMIT = 4096  # in characters; a status with 64 such conditions must fit into an object of the API
+
+Reason: TypeAlias = tuple[str, str]
+"""A condition's reason and message."""
 
 
 def condition(type_: str, holds: bool, reason: str, message: str, generation: int) -> Condition:
@@ -16,3 +22,8 @@ def condition(type_: str, holds: bool, reason: str, message: str, generation: in
         message=message if len(message) <= _MESSAGE_LIMIT else f"{message[: _MESSAGE_LIMIT - 3]}...",
         observed_generation=generation,
     )
+
+
+def together(problems: Sequence[Reason]) -> Reason | None:
+    """Several problems as one: the first one's reason, every message; None where there are none."""
+    return (problems[0][0], "; ".join(message for _, message in problems)) if problems else None

@@ -27,6 +27,18 @@ def covers(wide: str, narrow: str) -> bool:
     return wide.startswith("*.") and narrow.endswith(wide[1:]) and narrow != wide[2:]
 
 
+def ancestors(hostname: str) -> list[str]:
+    """The other hostnames that cover it, from the most to the least specific; the last is "*"."""
+    found = []
+    rest = hostname.removeprefix("*.")
+    while hostname != ANY:
+        _, dot, rest = rest.partition(".")
+        found.append(f"*.{rest}" if dot else ANY)
+        if not dot:
+            break
+    return found
+
+
 def intersection(one: str, other: str) -> str | None:
     """The hostname that stands for the names of both, or None where they have none in common."""
     if covers(one, other):
@@ -51,11 +63,11 @@ def specificity(hostname: str) -> tuple[bool, int]:
     return (not hostname.startswith("*."), hostname.count("."))
 
 
-def shadowed(hostname: str, listener: str, others: Iterable[str]) -> bool:
-    """Whether another listener of the port takes all of `hostname`, being more specific than `listener`.
+def takers(hostname: str, listener: str) -> list[str]:
+    """The hostnames of listeners that would take all of `hostname` from a less specific `listener`.
 
     This is listener isolation: a request belongs to the listener with the most specific matching hostname alone
     (Gateway API, GatewaySpec.listeners).
     """
     own = specificity(listener)
-    return any(specificity(other) > own and covers(other, hostname) for other in others)
+    return [name for name in (hostname, *ancestors(hostname)) if specificity(name) > own]
