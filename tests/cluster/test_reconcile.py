@@ -82,6 +82,45 @@ async def test_a_burst_costs_two_runs_an_interval() -> None:
     assert 2 <= runs <= 4
 
 
+async def test_a_run_waits_for_the_end_of_a_burst_but_not_for_long() -> None:
+    runs: list[int] = []
+    enqueued = 0
+
+    async def work(_: str) -> None:
+        runs.append(enqueued)
+
+    async with Reconciler("test", work, settle=0.05, longest=30) as reconciler:
+        for enqueued in range(1, 11):  # noqa: B007 - `work` reads it
+            reconciler.enqueue("a")
+            await asyncio.sleep(0.001)
+        await reconciler.idle()
+    assert runs == [10]
+    runs.clear()
+    async with Reconciler("test", work, settle=30, longest=0.02) as reconciler:
+        reconciler.enqueue("a")
+        async with asyncio.timeout(5):
+            await reconciler.idle()
+    assert runs == [10]
+
+
+async def test_what_comes_during_a_run_waits_for_the_end_of_its_burst() -> None:
+    runs: list[str] = []
+    gate = asyncio.Event()
+
+    async def work(key: str) -> None:
+        runs.append(key)
+        gate.set()
+        await asyncio.sleep(0)
+
+    async with Reconciler("test", work, settle=0.01) as reconciler:
+        reconciler.enqueue("a")
+        await gate.wait()
+        reconciler.enqueue("a")
+        reconciler.enqueue("b")
+        await reconciler.idle()
+    assert sorted(runs) == ["a", "a", "b"]
+
+
 async def test_leaving_ends_what_runs() -> None:
     ended = asyncio.Event()
 

@@ -8,10 +8,12 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx2
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from gatewright.cluster import Client, Conflict, Gone, Invalid, NotFound, Reflector, Unreachable
+from gatewright.cluster.transport import Transport
 from gatewright.flow import Flow, Source
 from gatewright.model.core import ConfigMap
 from gatewright.model.meta import Key
@@ -33,50 +35,65 @@ def status(code: int, reason: str, message: str = "", **details: Any) -> dict[st
     }
 
 
-class Script(httpx2.AsyncBaseTransport):
-    """Answers lists from `objects`, and each watch with what is put into its queue; None cuts the connection."""
+class Script:
+    """Answers lists from `objects`, and each watch with what is put into its queue; None cuts the connection.
+
+    First it answers with `failures`, a status and a body each; None cuts the connection.
+    """
 
     def __init__(self) -> None:
         self.objects: list[dict[str, Any]] = []
         self.version = 1
         self.watches: asyncio.Queue[tuple[str, asyncio.Queue[bytes | None]]] = asyncio.Queue()
-        self.failures: list[httpx2.Response | Exception] = []
+        self.failures: list[tuple[int, Any] | None] = []
         self.lists = 0
+        self._server = RawTestServer(self.answer, handler_cancellation=True)
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def __aenter__(self) -> Script:
+        await self._server.start_server()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.close()
+
+    def client(self) -> Client:
+        return Client(Transport(str(self._server.make_url("/"))))
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.failures:
             failure = self.failures.pop(0)
-            if isinstance(failure, Exception):
-                raise failure
-            return failure
-        if request.url.params.get("watch"):
+            if failure is None:
+                assert request.transport
+                request.transport.abort()
+                return web.Response()
+            code, content = failure
+            return web.Response(status=code, text=content if isinstance(content, str) else json.dumps(content))
+        if request.query.get("watch"):
             chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-            self.watches.put_nowait((request.url.params["resourceVersion"], chunks))
-
-            async def stream() -> AsyncIterator[bytes]:
-                while (chunk := await chunks.get()) is not None:
-                    yield chunk
-
-            return httpx2.Response(200, content=stream())
+            response = web.StreamResponse()
+            await response.prepare(request)
+            self.watches.put_nowait((request.query["resourceVersion"], chunks))
+            while (chunk := await chunks.get()) is not None:
+                await response.write(chunk)
+            return response
         self.lists += 1
-        limit, start = int(request.url.params["limit"]), int(request.url.params.get("continue") or 0)
+        limit, start = int(request.query["limit"]), int(request.query.get("continue") or 0)
         page = self.objects[start : start + limit]
         more = str(start + limit) if start + limit < len(self.objects) else ""
-        metadata = {"resourceVersion": str(self.version), "continue": more}
-        return httpx2.Response(200, json={"metadata": metadata, "items": page})
+        return web.json_response({"metadata": {"resourceVersion": str(self.version), "continue": more}, "items": page})
 
 
 @pytest.fixture
-def script() -> Script:
-    return Script()
+async def script() -> AsyncIterator[Script]:
+    async with Script() as script:
+        yield script
 
 
 @pytest.fixture
 async def source(script: Script) -> AsyncIterator[Source[Key, ConfigMap]]:
     flow = Flow()
     source: Source[Key, ConfigMap] = flow.source("config maps")
-    client = Client(httpx2.AsyncClient(base_url="http://cluster", transport=script))
-    async with client, Reflector(client, ConfigMap, source) as reflector:
+    async with script.client() as client, Reflector(client, ConfigMap, source) as reflector:
         source.reflector = reflector  # type: ignore[attr-defined]
         yield source
 
@@ -124,6 +141,33 @@ async def test_a_cut_connection_goes_on_from_the_last_version(script: Script, so
     await holds(source, lambda held: held == {"a": "10"})
 
 
+async def test_a_kind_that_the_cluster_lacks_is_empty_until_it_appears(script: Script) -> None:
+    flow = Flow()
+    source: Source[Key, ConfigMap] = flow.source("config maps")
+    script.failures = [(404, "404 page not found")] * 3
+    async with script.client() as client, Reflector(client, ConfigMap, source) as reflector:
+        await asyncio.wait_for(reflector.synced(), 5)
+        await asyncio.wait_for(reflector.caught_up(), 5)
+        script.objects = [config_map("a", 5)]
+        assert await holds(source, lambda held: "a" in held) == {"a": "5"}
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+async def test_a_kind_that_goes_takes_its_objects_with_it_only_when_that_lasts(script: Script, patience: float) -> None:
+    flow = Flow()
+    source: Source[Key, ConfigMap] = flow.source("config maps")
+    script.objects = [config_map("a", 5)]
+    sizes = []
+    async with script.client() as client, Reflector(client, ConfigMap, source, patience=patience):
+        _, chunks = await script.watches.get()
+        source.subscribe(lambda _: sizes.append(len(source)))
+        script.failures = [(404, "404 page not found")] * 2
+        chunks.put_nowait(None)
+        await asyncio.wait_for(script.watches.get(), 5)
+    assert len(source) == 1
+    assert sizes == ([0, 1] if patience == 0 else [])
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_an_expired_version_lists_again(script: Script, source: Source[Key, ConfigMap], at_once: bool) -> None:
     _, chunks = await script.watches.get()
@@ -131,7 +175,7 @@ async def test_an_expired_version_lists_again(script: Script, source: Source[Key
     await holds(source, lambda held: "lost" in held)
     script.objects, script.version = [config_map("kept", 50)], 60
     if at_once:
-        script.failures = [httpx2.Response(410, json=status(410, "Expired", "too old"))]
+        script.failures = [(410, status(410, "Expired", "too old"))]
     else:
         chunks.put_nowait(line("ERROR", status(410, "Expired", "too old resource version")))
     chunks.put_nowait(None)
@@ -142,7 +186,7 @@ async def test_an_expired_version_lists_again(script: Script, source: Source[Key
 async def test_a_server_that_restarts_empty_is_believed(script: Script, source: Source[Key, ConfigMap]) -> None:
     script.objects = [config_map("a", 3)]
     _, chunks = await script.watches.get()
-    script.failures = [httpx2.ConnectError("refused"), httpx2.Response(503, text="starting")]
+    script.failures = [None, (503, "starting")]
     script.objects, script.version = [], 1
     chunks.put_nowait(None)
     await holds(source, lambda held: held == {})
@@ -174,24 +218,22 @@ _CAUSE = {"field": "data", "message": "bad"}
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (httpx2.Response(404, json=status(404, "NotFound", 'configmaps "x" not found')), NotFound),
-        (httpx2.Response(409, json=status(409, "Conflict", "changed")), Conflict),
-        (httpx2.Response(410, json=status(410, "Gone", "old")), Gone),
+        ((404, status(404, "NotFound", 'configmaps "x" not found')), NotFound),
+        ((409, status(409, "Conflict", "changed")), Conflict),
+        ((410, status(410, "Gone", "old")), Gone),
         (
-            httpx2.Response(422, json=status(422, "Invalid", "no", causes=[{"field": "data", "message": "bad"}])),
+            (422, status(422, "Invalid", "no", causes=[{"field": "data", "message": "bad"}])),
             Invalid,
         ),
-        (httpx2.Response(502, text="<html>bad gateway</html>"), None),
-        (httpx2.ConnectError("connection refused"), Unreachable),
-        (httpx2.ReadTimeout(""), Unreachable),
+        ((502, "<html>bad gateway</html>"), None),
+        (None, Unreachable),
     ],
 )
 async def test_refusals_have_types(script: Script, answer: Any, error: type[Exception] | None) -> None:
     from gatewright.cluster import ApiError, ClusterError
 
-    script.failures = [answer]
-    client = Client(httpx2.AsyncClient(base_url="http://cluster", transport=script))
-    async with client:
+    script.failures = [answer] * 2  # a request that changes nothing is sent again when its connection is cut
+    async with script.client() as client:
         with pytest.raises(error or ApiError) as caught:
             await client.get(ConfigMap, Key("ns", "x"))
     assert isinstance(caught.value, ClusterError)
@@ -204,10 +246,9 @@ async def test_refusals_have_types(script: Script, answer: Any, error: type[Exce
         assert "bad gateway" in str(caught.value)
 
 
-async def test_the_end_of_a_reflector_is_quiet(script: Script) -> None:
+async def test_the_end_of_a_reflector_is_quiet() -> None:
     source: Source[Key, ConfigMap] = Flow().source("x")
-    client = Client(httpx2.AsyncClient(base_url="http://cluster", transport=script))
-    async with client, Reflector(client, ConfigMap, source):
+    async with Script() as script, script.client() as client, Reflector(client, ConfigMap, source):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(script.watches.get(), 5)
     assert len(asyncio.all_tasks()) == 1

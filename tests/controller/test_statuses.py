@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx2
 import msgspec
 import pytest
 
@@ -14,7 +13,16 @@ from gatewright.cluster import Client
 from gatewright.controller import GatewayController
 from gatewright.flow import Flow
 from gatewright.local.apiserver import ApiServer, Store
-from gatewright.model.gateway import Gateway, GatewayClass, HTTPRoute
+from gatewright.model.gateway import (
+    Gateway,
+    GatewayClass,
+    GRPCRoute,
+    HTTPRoute,
+    ListenerSet,
+    TCPRoute,
+    TLSRoute,
+    UDPRoute,
+)
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution, resolve
 
@@ -76,16 +84,16 @@ class Scene:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     async with ApiServer(Store.memory()) as server:
-        client = Client.with_token(server.url, server.token, server.ca_certificate)
         writes: list[str] = []
 
-        async def count(request: httpx2.Request) -> None:
-            if request.url.path.endswith("/status"):
-                writes.append("/".join(request.url.path.split("/")[-3:-1]))
+        class Counting(Client):
+            async def request(self, method: str, path: str, *further: Any, **options: Any) -> bytes:
+                if path.endswith("/status"):
+                    writes.append("/".join(path.split("/")[-3:-1]))
+                return await super().request(method, path, *further, **options)
 
-        async with client:
+        async with Counting.with_token(server.url, server.token, server.ca_certificate) as client:
             scene = Scene(client, writes)
-            client._http.event_hooks["request"].append(count)
             await scene.apply(gateway_class("ours", OURS), gateway_class("theirs", "example.com/theirs"))
             async with scene.controller:
                 await scene.settled()
@@ -180,3 +188,40 @@ async def test_a_burst_of_routes_writes_the_gateway_a_few_times(scene: Scene) ->
     assert gateway.status.listeners[0].attached_routes == 60
     assert len([path for path in scene.writes if path.startswith("gateways")]) < 30
     assert len([path for path in scene.writes if path.startswith("httproutes")]) < 90
+
+
+async def test_listener_sets_and_routes_of_every_kind_get_their_status(scene: Scene) -> None:
+    listeners = [
+        {"name": "http", "port": 80, "protocol": "HTTP"},
+        {"name": "tls", "port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}},
+        {"name": "tcp", "port": 9000, "protocol": "TCP"},
+        {"name": "udp", "port": 9000, "protocol": "UDP"},
+    ]
+    api = {"apiVersion": "gateway.networking.k8s.io/v1"}
+    allowed = {"namespaces": {"from": "Same"}}
+    gateway = {**GATEWAY, "spec": {**GATEWAY["spec"], "allowedListeners": allowed}}  # type: ignore[dict-item]
+    gateway["spec"]["listeners"] = [{"name": "other", "port": 81, "protocol": "HTTP"}]  # type: ignore[index]
+    metadata = {"name": "one", "namespace": "default"}
+    spec = {"parentRef": {"name": "gw"}, "listeners": listeners}
+    await scene.apply(gateway, {**api, "kind": "ListenerSet", "metadata": metadata, "spec": spec})
+    rules = [{"backendRefs": [{"name": "nobody", "port": 80}]}]
+    refs = [{"kind": "ListenerSet", "name": "one"}]
+    kinds = {
+        GRPCRoute: {"parentRefs": [refs[0] | {"sectionName": "http"}], "rules": rules},
+        TLSRoute: {"parentRefs": refs, "rules": rules, "hostnames": ["a.example.com"]},
+        TCPRoute: {"parentRefs": refs, "rules": rules},
+        UDPRoute: {"parentRefs": refs, "rules": rules},
+    }
+    await scene.apply(
+        *({**api, "kind": type_.__name__, "metadata": metadata, "spec": found} for type_, found in kinds.items())
+    )
+    await scene.settled()
+    key = Key("default", "one")
+    listener_set = await scene.client.get(ListenerSet, key)
+    assert {found.type: found.status for found in listener_set.status.conditions}["Accepted"] == "True"
+    assert [found.attached_routes for found in listener_set.status.listeners] == [1, 1, 1, 1]
+    assert (await scene.client.get(Gateway, Key("default", "gw"))).status.attached_listener_sets == 1
+    for type_ in kinds:
+        route: Any = await scene.client.get(type_, key)
+        (parent,) = route.status.parents
+        assert [found.reason for found in parent.conditions] == ["Accepted", "BackendNotFound"]

@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Self, TypeVar
 
-import httpx2
 import msgspec
-from yaml import YAMLError
 
-from gatewright.cluster.errors import ApiError, Unreachable
+from gatewright.cluster.transport import Transport
 from gatewright.model.kinds import Kind, find, kind_of
 from gatewright.model.meta import Key, Object
 
 T = TypeVar("T", bound=Object)
-
-_TIMEOUT = 30.0  # seconds
 
 PatchKind = Literal["merge", "json", "strategic"]
 _PATCH_TYPES: dict[PatchKind, str] = {
@@ -33,45 +27,25 @@ _PATCH_TYPES: dict[PatchKind, str] = {
 class Client:
     """A connection to one cluster. Every method raises `ApiError` for a refusal, `Unreachable` for no answer."""
 
-    def __init__(self, http: httpx2.AsyncClient, namespace: str = "default") -> None:
-        """Requests go through `http`, whose base URL is the server's; it is closed with the client."""
-        self.server = str(http.base_url).rstrip("/")
+    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+        """Requests go through `transport`, which is closed with the client."""
+        self.server = transport.server
         self.namespace = namespace
-        self._http = http
+        self._transport = transport
 
     @classmethod
-    def with_token(cls, server: str, token: str, authority: bytes) -> Client:
-        """A client for a server on this machine, by its bearer token and CA certificates (PEM)."""
-        # A proxy of the environment can't reach loopback.
-        http = httpx2.AsyncClient(
-            base_url=server,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=ssl.create_default_context(cadata=authority.decode()),
-            timeout=httpx2.Timeout(_TIMEOUT),
-            trust_env=False,
-        )
-        return cls(http)
+    def with_token(cls, server: str, token: str, authority: bytes) -> Self:
+        """A client for a server by a bearer token and its CA certificates (PEM)."""
+        context = ssl.create_default_context(cadata=authority.decode())
+        return cls(Transport(server, context, authorization=f"Bearer {token}"))
 
     @classmethod
     def connect(cls, kubeconfig: str | os.PathLike[str] | None = None, context: str | None = None) -> Client:
-        """A client for a kubeconfig's context. Without a file: `KUBECONFIG`, in-cluster credentials, ~/.kube/config."""
+        """A client for a kubeconfig's context. Without a file: in-cluster credentials, `KUBECONFIG`, ~/.kube/config."""
         # Imported here since a local edge has no need of it, and starts faster without.
-        from lightkube.config import client_adapter
-        from lightkube.config.kubeconfig import KubeConfig
-        from lightkube.core.exceptions import ConfigError
+        from gatewright.cluster import kubeconfig as configuration
 
-        source = kubeconfig or "from the environment"
-        try:
-            found = KubeConfig.from_file(Path(kubeconfig)) if kubeconfig else KubeConfig.from_env()
-            config = found.get(context)
-            if config is None:
-                raise Unreachable(f"kubeconfig {source}: no context is selected")
-            loopback = urlsplit(config.cluster.server).hostname in ("127.0.0.1", "::1", "localhost")
-            parameters = client_adapter.ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT), trust_env=not loopback)
-            return cls(client_adapter.AsyncClient(config, parameters), config.namespace)
-        except (ConfigError, OSError, LookupError, TypeError, ValueError, AttributeError, YAMLError) as error:
-            # What the library raises for a file that isn't a kubeconfig depends on how it isn't one.
-            raise Unreachable(f"kubeconfig {source}: {error or type(error).__name__}") from error
+        return cls(*configuration.connect(kubeconfig, context))
 
     async def __aenter__(self) -> Client:
         return self
@@ -81,7 +55,7 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.close()
 
     async def get(self, type_: type[T], key: Key) -> T:
         """Read one object."""
@@ -166,26 +140,11 @@ class Client:
         content_type: str = "application/json",
     ) -> bytes:
         """Send one request and return the body of a 2xx answer."""
-        headers = {"Content-Type": content_type} if body is not None else None
-        try:
-            response = await self._http.request(method, path, params=parameters, content=body, headers=headers)
-        except httpx2.HTTPError as error:
-            raise Unreachable(f"{method} {self.server}{path}: {error or type(error).__name__}") from error
-        if response.status_code >= 300:
-            raise ApiError.parse(response.status_code, response.content)
-        return response.content
+        return await self._transport.request(method, path, parameters or {}, body, content_type)
 
-    @asynccontextmanager
-    async def stream(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+    def stream(self, path: str, parameters: Mapping[str, str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A long answer in the chunks that it comes in, such as a watch; silence has no limit."""
-        timeout = httpx2.Timeout(_TIMEOUT, read=None)
-        try:
-            async with self._http.stream("GET", path, params=parameters, timeout=timeout) as response:
-                if response.status_code >= 300:
-                    raise ApiError.parse(response.status_code, await response.aread())
-                yield response.aiter_bytes()
-        except httpx2.HTTPError as error:
-            raise Unreachable(f"GET {self.server}{path}: {error or type(error).__name__}") from error
+        return self._transport.stream(path, parameters)
 
 
 class ListMeta(msgspec.Struct, frozen=True, rename="camel"):

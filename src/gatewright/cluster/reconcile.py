@@ -22,15 +22,30 @@ class Reconciler(Generic[K]):
     """Runs `reconcile(key)` for every key that is enqueued; a key enqueued during its run runs again after it.
 
     A run that fails is repeated with growing pauses; a conflict or a missing object is not, since the watch that tells
-    of it enqueues the key again. After a run its key rests for `interval` seconds, so that a burst costs few runs.
+    of it enqueues the key again.
+
+    A burst costs few runs: they begin when nothing was enqueued for `settle` seconds, or when their key has waited for
+    `longest`; and after a run its key rests for `interval` seconds.
     """
 
     def __init__(
-        self, name: str, reconcile: Callable[[K], Awaitable[None]], *, concurrency: int = 8, interval: float = 0.0
+        self,
+        name: str,
+        reconcile: Callable[[K], Awaitable[None]],
+        *,
+        concurrency: int = 8,
+        interval: float = 0.0,
+        settle: float = 0.0,
+        longest: float = 1.0,
     ) -> None:
         self._name = name
         self._reconcile = reconcile
         self._interval = interval
+        self._settle = settle
+        self._longest = longest
+        self._due: dict[K, float] = {}  # waiting keys -> when they have waited long enough; the first one first
+        self._newest = 0.0  # when a key was last enqueued
+        self._timer: asyncio.TimerHandle | None = None
         self._slots = asyncio.Semaphore(concurrency)
         self._again: dict[K, bool] = {}  # running keys -> whether they were enqueued since
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,11 +57,39 @@ class Reconciler(Generic[K]):
         if key in self._again:
             self._again[key] = True
             return
-        self._again[key] = False
         self._idle.clear()
+        if not self._settle:
+            self._start(key)
+            return
+        loop = asyncio.get_running_loop()
+        self._newest = loop.time()
+        self._due.setdefault(key, self._newest + self._longest)
+        if self._timer is None:
+            self._timer = loop.call_later(min(self._settle, self._longest), self._release)
+
+    def _release(self) -> None:
+        """Start what is due; come again for the rest."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now, settled = loop.time(), self._newest + self._settle
+        while self._due:
+            key, deadline = next(iter(self._due.items()))
+            if now < min(settled, deadline):
+                self._timer = loop.call_at(min(settled, deadline), self._release)
+                return
+            del self._due[key]
+            self._start(key)
+
+    def _start(self, key: K) -> None:
+        self._again[key] = False
         task = asyncio.get_running_loop().create_task(self._run(key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to do."""
+        return not self._idle.is_set()
 
     async def idle(self) -> None:
         """Return when nothing is left to do."""
@@ -56,6 +99,8 @@ class Reconciler(Generic[K]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         for task in list(self._tasks):
@@ -81,8 +126,10 @@ class Reconciler(Generic[K]):
                 await asyncio.sleep(min(_LONGEST_PAUSE, 0.1 * 2**failures))
             elif self._interval:
                 await asyncio.sleep(self._interval)
-            if not failures and not self._again[key]:
+            if not failures and (self._settle or not self._again[key]):
                 break
-        del self._again[key]
-        if not self._again:
+        again = self._again.pop(key)
+        if again:
+            self.enqueue(key)
+        elif not self._again and not self._due:
             self._idle.set()

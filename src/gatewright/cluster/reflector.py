@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from gatewright.cluster.client import Client, RawList, path_of
-from gatewright.cluster.errors import ApiError, ClusterError, Gone
+from gatewright.cluster.errors import ApiError, ClusterError, Gone, NotFound
 from gatewright.flow import Source
 from gatewright.model.kinds import Kind, kind_of
 from gatewright.model.meta import Key, ObjectMeta
@@ -24,11 +24,15 @@ _log = structlog.get_logger(__name__)
 
 _PAGE = 500
 _LONGEST_PAUSE = 30.0  # seconds
+_MISSING_PAUSE = 5.0  # seconds, at most, until a kind that the cluster doesn't have is asked for again
 
 
 class _Event(msgspec.Struct, frozen=True):
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
     object: msgspec.Raw
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -37,6 +41,9 @@ class _Identity(msgspec.Struct, frozen=True):
 
 class Reflector(Generic[T]):
     """Lists and watches one kind into `source`; survives disconnects, expired resourceVersions and server restarts.
+
+    A kind that the cluster doesn't have is one without objects, and is picked up when it appears. One that goes while
+    it has objects is believed gone after `patience` seconds.
 
     An object that does not decode is left out and logged; the others go on. All events that arrive together are one
     batch of the flow. `kind` is what to watch where `type_` is another view of it than the model's own type.
@@ -52,6 +59,7 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         kind: Kind | None = None,
+        patience: float = _LONGEST_PAUSE,
     ) -> None:
         self._client = client
         self._source = source
@@ -64,6 +72,8 @@ class Reflector(Generic[T]):
         self._listed = ""
         self._moved = asyncio.Event()
         self._synced = asyncio.Event()
+        self._missing = 0.0  # since when, in the loop's time, the cluster has not had the kind; 0: it has
+        self._patience = patience
         self._task: asyncio.Task[None] | None = None
 
     async def synced(self) -> None:
@@ -76,9 +86,12 @@ class Reflector(Generic[T]):
         Versions of one kind are numbers that grow (Kubernetes API concepts, "Resource versions").
         """
         newest = 0
-        async for raw in self._pages():
-            version = msgspec.json.decode(raw, type=_Identity).metadata.resource_version
-            newest = max(newest, _number(version))
+        try:
+            async for raw in self._pages():
+                version = msgspec.json.decode(raw, type=_Identity).metadata.resource_version
+                newest = max(newest, _number(version))
+        except NotFound:
+            return
         while not self._version or _number(self._version) < newest:
             self._moved.clear()
             await self._moved.wait()
@@ -100,6 +113,7 @@ class Reflector(Generic[T]):
             try:
                 if not self._version:
                     await self._list()
+                    self._missing = 0.0
                     self._synced.set()
                 before = self._version
                 await self._watch()
@@ -107,6 +121,10 @@ class Reflector(Generic[T]):
             except Gone:
                 self._version = ""
                 continue
+            except NotFound as error:
+                failures += 1
+                self._version = ""
+                self._note_missing(error)
             except ClusterError as error:
                 failures += 1
                 if isinstance(error, ApiError):
@@ -114,7 +132,18 @@ class Reflector(Generic[T]):
                 _log.warning("watch interrupted", kind=self._kind.kind, error=str(error))
             if failures:
                 # Full jitter, so that many watches don't return to a recovering server at once.
-                await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**failures)))  # noqa: S311
+                longest = _MISSING_PAUSE if self._missing else _LONGEST_PAUSE
+                await asyncio.sleep(random.uniform(0, min(longest, 0.05 * 2**failures)))  # noqa: S311
+
+    def _note_missing(self, error: NotFound) -> None:
+        """The cluster has no such kind; objects that were there go only when that lasts, in case it is a hiccup."""
+        now = asyncio.get_running_loop().time()
+        if not self._missing:
+            self._missing = now
+            _log.info("the cluster does not have the kind", kind=self._kind.kind, error=str(error))
+        if len(self._source) and now - self._missing >= self._patience:
+            self._source.replace({})
+        self._synced.set()
 
     async def _list(self) -> None:
         found: dict[Key, T] = {}
@@ -156,18 +185,19 @@ class Reflector(Generic[T]):
                 with self._source.batch():
                     for line in lines:
                         if line:
-                            self._take(msgspec.json.decode(line, type=_Event))
+                            self._take(_decode_event(line))
 
     def _take(self, event: _Event) -> None:
         if event.type == "ERROR":
             raise ApiError.parse(0, bytes(event.object))
+        obj = self._decode(event.object) if event.type in ("ADDED", "MODIFIED") else None
+        if obj is not None:
+            self._source.set(obj.key, obj)
+            self._reach(obj.metadata.resource_version)
+            return
         metadata = msgspec.json.decode(event.object, type=_Identity).metadata
         if event.type != "BOOKMARK":
-            obj = None if event.type == "DELETED" else self._decode(event.object)
-            if obj is None:
-                self._source.delete(metadata.key)
-            else:
-                self._source.set(metadata.key, obj)
+            self._source.delete(metadata.key)
         self._reach(metadata.resource_version)
 
     def _decode(self, raw: msgspec.Raw) -> T | None:

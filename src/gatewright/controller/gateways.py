@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from gatewright.cluster import Client, Reflector
 from gatewright.controller.statuses import StatusWriter
+from gatewright.controller.surroundings import Surroundings
 from gatewright.resolve import Inputs, Resolution
 
 
@@ -20,6 +21,7 @@ class GatewayController:
     def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, controllers: Iterable[str]) -> None:
         self._reflectors = [Reflector(client, type_, source) for type_, source in inputs.by_type.items()]
         self._statuses = StatusWriter(client, inputs, resolution, frozenset(controllers))
+        self._surroundings = Surroundings(client, inputs)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> GatewayController:
@@ -28,6 +30,7 @@ class GatewayController:
                 await stack.enter_async_context(reflector)
             await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
             await stack.enter_async_context(self._statuses)
+            await stack.enter_async_context(self._surroundings)
             self._stack = stack.pop_all()
         return self
 
