@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from tests.envoy.edge_world import GATEWAY, Echo, Response, World, free_port, request
+from tests.envoy.scripted import Scripts
 
+from gatewright.envoy import ports as envoy_ports
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.listeners import Binding
 
@@ -35,6 +37,12 @@ async def echo() -> AsyncIterator[Echo]:
 
 
 @pytest.fixture
+async def script() -> AsyncIterator[Scripts]:
+    async with AsyncExitStack() as stack:
+        yield Scripts(stack)
+
+
+@pytest.fixture
 async def edge(world: World, address: str) -> AsyncIterator[EnvoyEdge]:
     """A running edge with ports 80, 8080 and 443 bound elsewhere; the world is empty."""
     ports = {80: free_port(address), 8080: free_port(address), 443: free_port(address)}
@@ -43,6 +51,13 @@ async def edge(world: World, address: str) -> AsyncIterator[EnvoyEdge]:
         world.flow, world.topology, world.bindings, world.rejections, world.ports, concurrency=1
     ) as edge:
         yield edge
+
+
+@pytest.fixture(params=["few listeners", "many listeners"])
+def few_or_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of many TLS listeners is served in another way; the test is run with both."""
+    if request.param == "many listeners":
+        monkeypatch.setattr(envoy_ports, "CROWD", 0)
 
 
 Get = Callable[..., Any]

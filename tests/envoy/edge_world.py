@@ -13,6 +13,7 @@ from gatewright.envoy.listeners import Binding
 from gatewright.flow import Flow, Source
 from gatewright.model.meta import Key
 from gatewright.topology import (
+    NO_SET,
     Backend,
     BackendKey,
     Certificate,
@@ -31,6 +32,8 @@ from gatewright.topology import (
     Rejection,
     Rule,
     RuleKey,
+    Stream,
+    StreamPlacement,
     Topology,
     ValueMatch,
     WeightedBackend,
@@ -76,12 +79,19 @@ class World:
             return None if rejection and rejection.version == origin.version else placement
 
         self.placements = flow.derive("placements", self.all_placements, unless_rejected)
+        self.misdirected: Source[HostKey, HostKey] = flow.source("misdirected")
+        self.streams: Source[tuple[HostKey, RuleKey], StreamPlacement] = flow.source("streams")
+        self.client_certificates: Source[Key, Key] = flow.source("client certificates")
         self.topology = Topology(
             listeners=self.listeners,
             certificates=self.certificates,
             hosts=self.hosts,
             placements=self.placements,
             placements_by_host=self.placements.index(lambda _, p: [p.host], order=lambda _, p: p.rule.precedence),
+            misdirected=self.misdirected,
+            streams=self.streams,
+            streams_by_host=self.streams.index(lambda _, p: [p.host], order=lambda _, p: p.stream.precedence),
+            client_certificates=self.client_certificates,
             backends=self.backends,
             endpoints=self.endpoints,
         )
@@ -94,11 +104,13 @@ class World:
         hostname: str = "*",
         certificates: tuple[Key, ...] = (),
         gateway: Key = GATEWAY,
+        listener_set: Key = NO_SET,
+        **more: Any,
     ) -> ListenerKey:
-        key = ListenerKey(gateway, name)
+        key = ListenerKey(gateway, name, listener_set)
         with self.flow.batch():
             self.listeners.set(
-                key, Listener(key, port, protocol, hostname, certificates, origin("Gateway", gateway.name))
+                key, Listener(key, port, protocol, hostname, certificates, origin("Gateway", gateway.name), **more)
             )
             self.host(hostname, key)
         return key
@@ -128,6 +140,7 @@ class World:
         headers: tuple[ValueMatch, ...] = (),
         query: tuple[ValueMatch, ...] = (),
         filters: tuple[Filter, ...] = (),
+        kind: str = "HTTPRoute",
         **more: Any,
     ) -> Rule:
         def weighted(backend: str | tuple[str | None, int] | WeightedBackend) -> WeightedBackend:
@@ -136,19 +149,39 @@ class World:
             name, weight = (backend, 1) if isinstance(backend, str) else backend
             return WeightedBackend(backend_key(name) if name else None, weight)
 
-        key = RuleKey("HTTPRoute", Key("infra", route), index, 0)
+        key = RuleKey(kind, Key("infra", route), index, 0)
         rule = Rule(
             key=key,
             precedence=(precedence,),
             match=Match(path_match(path), method, headers, query),
             filters=filters,
             backends=tuple(weighted(backend) for backend in backends),
-            origin=Origin("HTTPRoute", Key("infra", route), version, f"spec.rules[{index}]"),
+            origin=Origin(kind, Key("infra", route), version, f"spec.rules[{index}]"),
             **more,
         )
         where = host or HostKey(HTTP, "*")
         self.all_placements.set((where, key), Placement(where, rule))
         return rule
+
+    def stream(
+        self,
+        route: str,
+        host: HostKey,
+        *backends: BackendKey | tuple[BackendKey | None, int],
+        kind: str = "TCPRoute",
+        precedence: int = 100,
+        version: str = "1",
+    ) -> Stream:
+        """A stream whose backends have weight 1 unless they are pairs with another."""
+
+        def weighted(backend: BackendKey | tuple[BackendKey | None, int]) -> WeightedBackend:
+            return WeightedBackend(backend, 1) if isinstance(backend, BackendKey) else WeightedBackend(*backend)
+
+        key = RuleKey(kind, Key("infra", route), 0, 0)
+        where = Origin(kind, Key("infra", route), version, "spec.rules[0]")
+        stream = Stream(key, (precedence,), tuple(weighted(backend) for backend in backends), where)
+        self.streams.set((host, key), StreamPlacement(host, stream))
+        return stream
 
     def remove(self, route: str, host: HostKey | None = None, index: int = 0) -> None:
         where = host or HostKey(HTTP, "*")
@@ -187,6 +220,7 @@ async def request(
     headers: dict[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     sni: str | None = None,
+    body: bytes = b"",
 ) -> Response:
     reader, writer = await asyncio.open_connection(
         address, port, ssl=tls, server_hostname=(sni or host) if tls else None
@@ -194,7 +228,8 @@ async def request(
     try:
         lines = [f"{method} {path} HTTP/1.1", f"host: {host}", "connection: close"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        lines += [f"content-length: {len(body)}"] if body else []
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         status_line, found = await _read_head(reader)
         length = 0 if method == "HEAD" else int(found.get("content-length", 0))
         body = await reader.readexactly(length)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatewright.envoy.delivery import Delivery, Observer
@@ -54,6 +54,7 @@ class FakeEnvoy:
                 self.say(url, resource_names_subscribe=sorted(names[url]), initial_resource_versions=versions)
             elif url == SCOPE and self.has[LISTENER]:
                 self.say(url, resource_names_subscribe=[f"{name}/*" for name in self.has[LISTENER]])
+            self.receive()  # the server doesn't wait for what else is said
 
     def say(self, url: str, **fields: Any) -> None:
         self.delivery.request(discovery_pb2.DeltaDiscoveryRequest(type_url=url, **fields))
@@ -83,8 +84,9 @@ class FakeEnvoy:
             return True
         asks: list[Ref] = []
         for each in response.resources:
-            if url == VIRTUAL_HOST and each.name.rpartition("/")[0] not in self.has[ROUTES]:
-                continue  # lost
+            outer = {ENDPOINTS: CLUSTER, ROUTES: LISTENER, SCOPE: LISTENER, VIRTUAL_HOST: ROUTES}.get(url)
+            if outer and (each.name.rpartition("/")[0] or each.name) not in self.has[outer]:
+                continue  # lost, since what it was for is gone
             if url == SCOPE and self.noted.get(each.name) == each.resource.value:
                 continue
             is_new = each.name not in has
@@ -349,7 +351,7 @@ def test_a_reconnecting_envoy_is_believed_about_what_it_has() -> None:
     endpoints = {"a": plan.sources[ENDPOINTS]["a"].version}
     envoy.say(ENDPOINTS, resource_names_subscribe=["a"], initial_resource_versions=endpoints)
     run(envoy)
-    assert envoy.sent[0] == (CLUSTER, [], ["b"])
+    assert [each for each in envoy.sent if each[0] == CLUSTER] == [(CLUSTER, [], []), (CLUSTER, [], ["b"])]
     assert plan.delivery.settled()
 
 
@@ -364,7 +366,7 @@ _steps = st.one_of(
     st.tuples(st.just("no listener"), st.sampled_from("lm")),
     st.tuples(st.just("endpoints"), _names, st.sampled_from("123")),
     st.tuples(st.just("work"), st.integers(1, 12)),
-    st.tuples(st.just("work"), st.integers(1, 12)),
+    st.tuples(st.just("rest")),
     st.tuples(st.just("restart")),
     st.tuples(st.just("reconnect")),
 )
@@ -372,6 +374,19 @@ _steps = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(_steps, max_size=40))
+# A stream that ends while something was being taken out, or put in.
+@example([("host", "l/x", set(), False), ("work", 4), ("reconnect",), ("no host", "l/x")])
+@example([("host", "l/x", {"a"}, False), ("work", 5), ("no host", "l/x"), ("reconnect",)])
+@example([("scope", "l/y", {"a"}, False), ("work", 5), ("reconnect",), ("no scope", "l/y")])
+@example(
+    [
+        *(("scope", "l/x", {"a"}, False), ("work", 3), ("no scope", "l/x")),
+        *(("restart",), ("work", 1), ("scope", "l/x", {"a"}, False)),
+    ]
+)
+# A server that acts before Envoy has said all that it has; a response that comes after what it was for has gone.
+@example([("host", "l/x", {"a"}, False), ("rest",), ("no host", "l/x"), ("reconnect",)])
+@example([("work", 1), ("no listener", "l"), ("scope", "l/y", set(), False), ("work", 3), ("reconnect",)])
 def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps: list[Any]) -> None:
     plan = Plan()
     plan.listener("l")
@@ -409,6 +424,8 @@ def test_envoy_ends_with_what_is_wanted_and_is_never_without_what_it_needs(steps
         if step == "work":
             for _ in range(values[0]):
                 envoy.work()
+        elif step == "rest":
+            run(envoy)
         elif step == "reconnect":
             plan.delivery.disconnect()
             envoy.connect()

@@ -8,10 +8,20 @@ import socket
 from typing import Any
 
 import pytest
-from tests.envoy.edge_world import GATEWAY
+from tests.envoy.edge_world import GATEWAY, backend_key
 
 from gatewright.model.meta import Key
-from gatewright.topology import HeaderModifier, PortKey
+from gatewright.topology import (
+    Cors,
+    ExternalAuth,
+    HeaderModifier,
+    PathModifier,
+    PortKey,
+    Redirect,
+    Retry,
+    Rewrite,
+    Session,
+)
 
 BAD = "~/a(b"
 """A path pattern with a parenthesis too many."""
@@ -77,6 +87,38 @@ async def test_what_served_before_goes_on_while_a_worse_version_is_refused(serve
     assert (await get("/other")).status == 200
     assert (await get("/third")).status == 200
     assert rejection(served, "it").version == "2"
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "value": {"filters": (HeaderModifier("request", set=(("x", "a\x01b"),)),)},
+    "name": {"filters": (HeaderModifier("response", add=(("x y", "a"),)),)},
+    "long": {"filters": (HeaderModifier("request", set=(("x", "a" * 20000),)),)},
+    "cors": {"filters": (Cors(("https://a\n",), ("GET\n",), (), (), False, 5),)},
+    "cookie": {"session": Session("Cookie", "a b;")},
+    "header": {"session": Session("Header", "a\n")},
+    "authorization": {"filters": (ExternalAuth("HTTP", backend_key("one"), allowed_headers=("a)%",)),)},
+    "authorization-path": {"filters": (ExternalAuth("HTTP", backend_key("one"), path="/a b"),)},
+    "redirect": {"filters": (Redirect(302, hostname="a\nb"),)},
+    "redirect-status": {"filters": (Redirect(399),)},
+    "hostname": {"filters": (Rewrite(hostname="a\nb"),)},
+    "path": {"filters": (Rewrite(path=PathModifier("ReplaceFullPath", "/a\nb")),)},
+    "timeout": {"request_timeout": 1e15},
+    "backoff": {"retry": Retry((500,), 1, 1e15)},
+}
+
+
+async def test_odd_text_in_any_field_costs_one_rule_and_is_told_in_words(served: Any, get: Any) -> None:
+    served.rule("good", "/good", "one")
+    with served.flow.batch():
+        for name, how in ODD.items():
+            served.rule(name, f"/{name}", "one", **how)
+    assert (await get("/good")).status == 200
+    assert {name: rejection(served, name) is not None for name in ODD} == dict.fromkeys(ODD, True)
+    for name in ODD:
+        message = rejection(served, name).message
+        assert message.isprintable()
+        assert len(message) < 200
+        assert (await get(f"/{name}")).status == 404
 
 
 async def test_a_port_in_use_is_told_and_served_once_it_is_free(

@@ -78,6 +78,26 @@ async def test_methods_headers_and_query_parameters_must_all_match(served: Any, 
     assert (await get("/?color=blue", headers=good)).status == 404
 
 
+async def test_names_of_headers_have_no_case_and_those_of_query_parameters_do(served: Any, get: Any) -> None:
+    served.rule("header", "/h", "one", headers=(ValueMatch("x-env", "Exact", "Prod"),))
+    served.rule("parameter", "/q", "one", query=(ValueMatch("Color", "Exact", "blue"),))
+    assert [(await get("/h", headers={name: "Prod"})).status for name in ("x-env", "X-ENV", "X-Env")] == [200] * 3
+    assert (await get("/h", headers={"x-env": "prod"})).status == 404
+    assert (await get("/q?Color=blue")).status == 200
+    assert (await get("/q?color=blue")).status == 404
+
+
+async def test_of_a_query_parameter_that_comes_twice_the_first_counts(served: Any, get: Any) -> None:
+    served.rule("it", "/", "one", query=(ValueMatch("color", "Exact", "blue"),))
+    assert (await get("/?color=blue&color=red")).status == 200
+    assert (await get("/?color=red&color=blue")).status == 404
+
+
+async def test_connect_reaches_no_rule(served: Any, get: Any) -> None:
+    served.rule("it", "/", "one")
+    assert (await get("example.com:443", method="CONNECT")).status == 404
+
+
 async def test_the_smallest_precedence_wins(served: Any, get: Any) -> None:
     served.rule("general", "/", "one", precedence=200)
     served.rule("special", "/app", "two", precedence=100)
@@ -250,12 +270,3 @@ async def test_timeouts(served: Any, echo: Any, get: Any) -> None:
     assert (await get("/request")).status == 504
     assert (await get("/backend")).status == 504
     assert (await get("/none")).status == 200
-
-
-async def test_what_envoy_cannot_do_is_a_rejection_and_answers_500_no_one_else(served: Any, get: Any) -> None:
-    strange = WeightedBackend(BackendKey("apps", "one", 80), 1, (Rewrite(path=path_to("/x")),))
-    served.rule("strange", "/strange", strange, "two")
-    served.rule("plain", "/plain", "one")
-    assert (await get("/plain")).status == 200
-    assert "path rewrite" in served.rejections[("HTTPRoute", Key("infra", "strange"))].message
-    assert (await get("/strange")).status == 404

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.envoy.edge_world import GATEWAY, HTTP, Echo, request
 
+from gatewright.envoy.chain import HOST_HEADER
 from gatewright.envoy.resources import LISTENER, SCOPE, VIRTUAL_HOST
 from gatewright.envoy.scopes import OTHERS, scope_name
-from gatewright.envoy.tables import HOST_HEADER
 from gatewright.topology import Endpoint, HostKey
 
 EXACT, WILD, ANY = "api.example.com", "*.example.com", "*"

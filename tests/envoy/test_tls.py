@@ -15,10 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from tests.envoy.edge_world import GATEWAY, HTTP, free_port
 
+from gatewright.envoy import ports as envoy_ports
 from gatewright.envoy.listeners import Binding
-from gatewright.envoy.resources import SECRET
+from gatewright.envoy.resources import FILTER_CHAIN, SECRET
 from gatewright.model.meta import Key
 from gatewright.topology import Certificate, HostKey, Listener, Origin, PortKey
+
+pytestmark = pytest.mark.usefixtures("few_or_many")
 
 
 def certificate(
@@ -106,7 +109,8 @@ async def test_a_rotated_secret_is_all_that_is_sent(
     assert (await get("/", port=443, host="one.example.com", tls=trust(new))).status == 200
     with pytest.raises(ssl.SSLCertVerificationError):
         await get("/", port=443, host="one.example.com", tls=trust(old))
-    assert sent == [(SECRET, ["infra/one"])]
+    whole = envoy_ports.CROWD == 0
+    assert sent == [(FILTER_CHAIN, ["infra/shared/443/one"]) if whole else (SECRET, ["infra/one"])]
 
 
 async def test_a_listener_that_comes_later_leaves_the_others_connections_alone(
@@ -164,3 +168,24 @@ async def test_refused_certificates_among_others_are_all_found(world: Any, echo:
     states = [world.ports[PortKey(GATEWAY, port)] for port in ports]
     assert [state.serving for state in states] == [True, False, False]
     assert all("2048-bit" in state.message for state in states[1:])
+
+
+async def test_a_refused_certificate_is_blamed_and_costs_its_port_nothing(
+    served: Any, echo: Any, edge: Any, get: Any
+) -> None:
+    one, _ = served.certificates.values()
+    assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200
+    bad = certificate("bad.example.com", "bad", key=rsa.generate_private_key(65537, 1024))
+    served.certificates.set(bad.key, bad)
+    served.listener("bad", 443, "HTTPS", "bad.example.com", (bad.key,))
+    await asyncio.wait_for(edge.settled(), 10)
+    rejection = served.rejections["Secret", bad.key]
+    assert (rejection.version, "2048-bit" in rejection.message) == ("1", True)
+    assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200
+    served.certificates.delete(bad.key)  # as resolution does with a certificate that is rejected
+    three = certificate("three.example.com", "three")
+    served.certificates.set(three.key, three)
+    listener = served.listener("three", 443, "HTTPS", "three.example.com", (three.key,))
+    served.rule("three", "/", "one", host=HostKey(listener, "three.example.com"))
+    assert (await get("/", port=443, host="three.example.com", tls=trust(three))).status == 200
+    assert served.ports[PortKey(GATEWAY, 443)].serving

@@ -9,7 +9,7 @@ from collections.abc import Collection as Names
 from typing import Any
 
 import pytest
-from tests.envoy.edge_world import GATEWAY, HTTP, free_port, is_refused, request
+from tests.envoy.edge_world import GATEWAY, HTTP, backend_key, free_port, is_refused, request
 
 from gatewright.envoy.listeners import Binding
 from gatewright.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SCOPE, VIRTUAL_HOST, Ref
@@ -62,7 +62,7 @@ async def test_a_route_costs_its_virtual_host_and_its_backend(
     with world.flow.batch():
         world.hosts.delete(host)
         world.remove("two", host)
-        world.backends.delete(two_key := ("apps", "two", 80))
+        world.backends.delete(two_key := backend_key("two"))
         world.endpoints.delete(two_key)
     assert (await get("/", host="two.example.com")).echo["name"] == "one"
     assert sent == [(SCOPE, [], [name]), (CLUSTER, [], ["apps/two:80"])]

@@ -10,6 +10,10 @@ Rules, for each type of resource:
   resource. That version of it is not sent again; what Envoy had before stays in force.
 - Of types that Envoy takes in part (`GATHERED`), removals are sent by themselves, since a refusal would leave open
   whether they were heeded.
+- What a cluster waits for (`AWAITED`) is answered whenever Envoy asks for it: where nobody wants it, it is said to be
+  gone.
+- An Envoy that comes back on a new stream is believed about what it has. Until it has acknowledged something it may
+  have more to say, so nothing is removed. Of collections it doesn't say; it is taken to have perhaps all that was sent.
 - Where Envoy remembers what it refused and acknowledges a repetition unseen, what was in a refused response is sent as
   a variant that it doesn't know yet.
 """
@@ -23,10 +27,22 @@ from typing import NamedTuple
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from gatewright.envoy.resources import COMPLETED_BY, GATHERED, PUSHED, ROOTS, TYPES, Ref, Resource, collection_of
+from gatewright.envoy.resources import (
+    AWAITED,
+    COMPLETED_BY,
+    GATHERED,
+    PUSHED,
+    ROOTS,
+    TYPES,
+    Ref,
+    Resource,
+    collection_of,
+)
 from gatewright.flow import Collection
 
 _KEPT = object()
+_PERHAPS = ""
+"""The version of what Envoy perhaps has."""
 _COMPLETES = {completing: completed for completed, completing in COMPLETED_BY.items()}
 
 
@@ -61,13 +77,16 @@ class _Type:
         self.wanted = wanted
         self.refused: dict[str, Refusal] = {}
         self.tainted: set[str] = set()  # in a refused response and not acknowledged since
-        self.relics: set[str] = set()  # gathered ones that Envoy had when the last stream ended
+        self.members: dict[str, set[str]] = {}  # of a collection: what is wanted in it, or perhaps there
+        self.former: dict[str, dict[str, Resource]] = {}  # by name and version: what went out on earlier streams
         self.disconnect()
+        self.edited(self.pending)
 
     def disconnect(self) -> None:
         self.open = False  # whether Envoy has asked for this type
         self.owes_answer = self.url in ROOTS
         self.names: set[str] = set()  # asked for by name; of gathered types, the collections
+        self.unanswered: set[str] = set()  # of those, what a cluster waits for
         self.held: dict[str, Resource] = {}  # what Envoy has acknowledged
         self.claims: dict[str, frozenset[Ref]] = {}  # what those, and those under way, need
         self.pending: set[str] = set(self.wanted.keys())  # not yet as wanted
@@ -83,9 +102,20 @@ class _Type:
 
     def meant(self, name: str) -> Names[str]:
         """The resources that a subscription to `name` is about."""
-        if self.url not in GATHERED:
-            return (name,)
-        return [each for each in {**self.held, **self.wanted} if collection_of(each) == name]
+        return tuple(self.members.get(name, ())) if self.url in GATHERED else (name,)
+
+    def edited(self, names: Iterable[str]) -> None:
+        self.pending.update(names)
+        self.dirty.update(names)
+        if self.url in GATHERED:
+            for name in names:
+                self.members.setdefault(collection_of(name), set()).add(name)
+
+    def done(self, name: str) -> None:
+        """This one is as wanted."""
+        self.pending.discard(name)
+        if self.url in GATHERED and name not in self.wanted:
+            self.members.get(collection_of(name), set()).discard(name)
 
 
 class Delivery:
@@ -102,6 +132,7 @@ class Delivery:
         self._holders: Counter[Ref] = Counter()  # how many resources that Envoy has, or is getting, need this one
         self._contents: dict[Ref, set[Ref]] = {}  # resource -> those within it that Envoy has
         self.is_connected = False
+        self._is_heard = False  # whether Envoy has said what it has
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -148,10 +179,7 @@ class Delivery:
 
     def edited(self, type_url: str, names: Iterable[str]) -> None:
         """The wanted resources of these names changed."""
-        state = self._types[type_url]
-        for name in names:
-            state.pending.add(name)
-            state.dirty.add(name)
+        self._types[type_url].edited(tuple(names))
 
     def retry(self, ref: Ref) -> None:
         """Send a refused resource again, although it is the same."""
@@ -161,15 +189,17 @@ class Delivery:
     def connect(self) -> None:
         """A new stream begins: Envoy is taken to have nothing until it says otherwise."""
         for state in self._types.values():
+            under_way = state.under_way or {}
+            for each in (*state.held.values(), *under_way.values()):
+                if each:
+                    state.former.setdefault(each.name, {})[each.version] = each
             if state.url in GATHERED:
-                under_way = state.under_way or {}
-                state.relics |= state.held.keys() | under_way.keys()
                 state.tainted |= under_way.keys()
             state.disconnect()
         self._waiting.clear()
         self._holders.clear()
         self._contents.clear()
-        self.is_connected = True
+        self.is_connected, self._is_heard = True, False
         self._observer.connected(True)
 
     def disconnect(self) -> None:
@@ -186,11 +216,13 @@ class Delivery:
         if not state.open:
             state.open = True
             state.dirty |= state.pending
-            adopted = self._adopt(state, request)
+            state.names.update(request.resource_names_subscribe)
+            adopted = self._adopt(state, request.initial_resource_versions)
         if request.response_nonce and request.response_nonce == state.nonce:
             self._answered(state, request.error_detail.message if request.HasField("error_detail") else None)
         for name in request.resource_names_unsubscribe:
             state.names.discard(name)
+            state.unanswered.discard(name)
             if state.url not in PUSHED:
                 for each in state.meant(name):
                     self._forget(state, each)
@@ -199,39 +231,42 @@ class Delivery:
             if state.url in PUSHED:
                 continue
             for each in state.meant(name):  # a repeated subscription asks to be sent the resource again
-                if state.url not in GATHERED or each not in adopted:
+                if each not in adopted:
                     self._forget(state, each)
-                state.pending.add(each)
-                state.dirty.add(each)
+                    if state.url in AWAITED:
+                        state.unanswered.add(each)
+                state.edited([each])
 
-    def _adopt(self, state: _Type, request: discovery_pb2.DeltaDiscoveryRequest) -> Names[str]:
-        """Believe an Envoy that reconnects about what it has; returns the names."""
-        versions: Mapping[str, str] = request.initial_resource_versions
-        if state.url in GATHERED:
-            # It doesn't tell what it has of a collection. To remove something that isn't there does no harm.
-            asked = set(request.resource_names_subscribe)
-            versions = {name: "" for name in state.relics if collection_of(name) in asked}
-            state.relics.clear()
+    def _adopt(self, state: _Type, versions: Mapping[str, str]) -> Names[str]:
+        """Note what an Envoy that comes back has of a type; returns the names."""
+        former, state.former = state.former, {}
+        if state.url in GATHERED:  # to remove something that isn't there does no harm
+            versions = {name: _PERHAPS for name in former if state.asked(name)}
         for name, version in versions.items():
-            wanted = state.wanted.get(name)
+            wanted, perhaps = state.wanted.get(name), former.get(name, {})
             if wanted is not None and wanted.version == version:
                 self._take(state, name, wanted)
+            elif version in perhaps:
+                self._take(state, name, perhaps[version])
             else:
-                self._take(state, name, Resource(name, version, b""))
-            if state.url not in GATHERED:
-                state.names.add(name)
-            state.pending.add(name)
-            state.dirty.add(name)
+                needs = frozenset[Ref]().union(*[each.needs for each in perhaps.values()])
+                self._take(state, name, Resource(name, version, b"", needs))
+            state.edited([name])
         return versions.keys()
 
     def _answered(self, state: _Type, refusal: str | None) -> None:
         batch, state.under_way, state.nonce = state.under_way or {}, None, ""
+        if not self._is_heard:
+            self._is_heard = True
+            for each in self._types.values():
+                each.dirty |= each.pending
         if refusal is None:
             for name, resource in batch.items():
                 self._take(state, name, resource)
                 # Judge again: what is wanted may have changed while the response was under way.
                 state.dirty.add(name)
             state.tainted.difference_update(batch)
+            state.unanswered.difference_update(batch)
             self._observer.acknowledged(state.url, batch)
             return
         state.tainted.update(name for name, resource in batch.items() if resource is None or resource.variant)
@@ -243,6 +278,7 @@ class Delivery:
         else:
             self._release(state, batch)
             for name, resource in batch.items():
+                state.unanswered.discard(name)
                 if resource is None:
                     self._forget(state, name)
                     continue
@@ -253,13 +289,10 @@ class Delivery:
 
     def _take(self, state: _Type, name: str, resource: Resource | None) -> None:
         """Envoy has acknowledged this resource, or its removal."""
-        if resource is None:
-            self._forget(state, name)
-            return
-        if state.url in PUSHED and self._is_lost(resource):
+        if resource is None or not state.asked(name) or (state.url in PUSHED and self._is_lost(resource)):
             self._forget(state, name)
             self._claim(state, name, frozenset())
-            self.edited(state.url, [name])
+            state.edited([name])
             return
         ref = Ref(state.url, name)
         state.held[name] = resource
@@ -288,7 +321,7 @@ class Delivery:
             if inner.type in PUSHED:
                 self._forget(self._types[inner.type], inner.name)
         if name in state.wanted:
-            self.edited(state.url, [name])
+            state.edited([name])
 
     def _claim(self, state: _Type, name: str, needs: frozenset[Ref]) -> None:
         """Note what `name` needs from now on; what nothing needs any more may be removed."""
@@ -361,19 +394,21 @@ class Delivery:
         wanted, held = state.wanted.get(name), state.held.get(name)
         if wanted is None:
             state.refused.pop(name, None)
-            if held is None or (state.url not in PUSHED and state.url not in GATHERED):
-                state.pending.discard(name)
-            elif not self._holders[Ref(state.url, name)]:
+            if name in state.unanswered:
+                batch[name] = None
+            elif held is None or (state.url not in PUSHED and state.url not in GATHERED):
+                state.done(name)
+            elif self._is_heard and not self._holders[Ref(state.url, name)]:
                 batch[name] = None
             return
         if held is not None and held.version == wanted.version:
             if held is not wanted:
                 self._take(state, name, wanted)  # the same to Envoy, but perhaps made of something else
-            state.pending.discard(name)
+            state.done(name)
             return
         refused = state.refused.get(name)
         if refused and refused.version == wanted.version:
-            state.pending.discard(name)
+            state.done(name)
             return
         if not state.asked(name):
             return
@@ -393,9 +428,9 @@ class Delivery:
         """One resource that must be usable first."""
         if state.url in PUSHED and self._is_lost(wanted):
             return wanted.within[0]
-        # What it needed when it was sent last is still there.
-        news = wanted.needs - state.claims.get(wanted.name, frozenset())
-        return next((ref for ref in news if not self._is_usable(ref)), None)
+        held = state.held.get(wanted.name)
+        there = held.needs if held and held.version != _PERHAPS else frozenset[Ref]()
+        return next((ref for ref in wanted.needs - there if not self._is_usable(ref)), None)
 
     def _is_usable(self, ref: Ref) -> bool:
         state = self._types[ref.type]

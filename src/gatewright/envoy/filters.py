@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from string import ascii_letters, digits
 from typing import Any, NamedTuple
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2
 
+from gatewright.envoy.syntax import UntranslatableError, field_value, path, token
 from gatewright.topology import Filter, HeaderModifier, PathMatch, PathModifier, Redirect, Rewrite
 
 WELL_KNOWN_PORTS = {"http": 80, "https": 443}
@@ -19,12 +21,9 @@ _REDIRECT_CODES = {
     307: route_components_pb2.RedirectAction.TEMPORARY_REDIRECT,
     308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
 }
+_LITERAL = frozenset(f"{ascii_letters}{digits}_/-")
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
-
-
-class UntranslatableError(Exception):
-    """A rule asks for something that Envoy has no configuration for; the message says what."""
 
 
 class Entry(NamedTuple):
@@ -51,25 +50,27 @@ def modify_headers(filters: Iterable[Filter], target: Any) -> str | None:
         removed = target.request_headers_to_remove if to_request else target.response_headers_to_remove
         for name, value in filter_.set:
             if to_request and name.lower() == "host":
-                host = value
+                host = field_value(value, "header Host")
             else:
                 _add_header(options, name, value, _OVERWRITE)
         for name, value in filter_.add:
             _add_header(options, name, value, _APPEND)
-        removed.extend(filter_.remove)
+        removed.extend(token(name, "a header to remove") for name in filter_.remove)
     return host
 
 
 def _add_header(options: Any, name: str, value: str, action: Any) -> None:
     option = options.add(append_action=action, keep_empty_value=True)
-    option.header.key = name
-    option.header.value = value.replace("%", "%%")  # a percent sign begins one of Envoy's format commands
+    option.header.key = token(name, "a header's name")
+    option.header.value = field_value(value, f"header {name}").replace(
+        "%", "%%"
+    )  # a percent sign begins one of Envoy's format commands
 
 
 def rewrite(filter_: Rewrite, match: PathMatch, action: route_components_pb2.RouteAction) -> None:
     """Put a URLRewrite into a route's action."""
     if filter_.hostname is not None:
-        action.host_rewrite_literal = filter_.hostname
+        action.host_rewrite_literal = field_value(filter_.hostname, "the hostname of a rewrite")
     if filter_.path is None:
         return
     if filter_.path.type == "ReplaceFullPath":
@@ -105,7 +106,7 @@ def redirect(filter_: Redirect, match: PathMatch, entry: Entry, action: route_co
     if shows_port:
         action.port_redirect = port
     if filter_.hostname is not None:
-        action.host_redirect = filter_.hostname
+        action.host_redirect = field_value(filter_.hostname, "the hostname of a redirect")
     elif not shows_port and not entry.hostname.startswith("*"):
         action.host_redirect = entry.hostname  # without this Envoy repeats the Host header, with its port
     if filter_.path is None:
@@ -131,10 +132,10 @@ def _replace_prefix(modifier: PathModifier, match: PathMatch, action: Any) -> No
         action.regex_rewrite.substitution = "/"
 
 
-def _absolute(path: str) -> str:
-    return path if path.startswith("/") else f"/{path}"
+def _absolute(value: str) -> str:
+    return path(value if value.startswith("/") else f"/{value}", "the path to put in place")
 
 
 def escape_re2(text: str) -> str:
-    """`text` as an RE2 pattern that matches just it."""
-    return "".join(char if char.isalnum() or char in "_/-" else f"\\x{{{ord(char):x}}}" for char in text)
+    """`text` as an RE2 pattern that matches just it, byte by byte as Envoy does."""
+    return "".join(chr(byte) if chr(byte) in _LITERAL else f"\\x{byte:02x}" for byte in text.encode())

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
-from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 
+from gatewright.envoy.chain import add_filters
 from gatewright.envoy.clusters import ADS
 from gatewright.envoy.resources import LISTENER, Ref, Resource, resource
 from gatewright.envoy.routes import Route
@@ -74,7 +74,7 @@ def _listener() -> Resource:
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=PROBE)
     manager.rds.route_config_name = PROBE
     manager.rds.config_source.CopyFrom(ADS)
-    manager.http_filters.add(name="router").typed_config.Pack(router_pb2.Router())
+    add_filters(manager)
     message = listener_pb2.Listener(name=PROBE)
     message.address.socket_address.address = "127.0.0.1"
     message.address.socket_address.port_value = 1

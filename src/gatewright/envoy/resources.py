@@ -3,6 +3,10 @@
 How Envoy treats the types over delta ADS (Envoy 1.40):
 
 - Listeners and clusters are wildcard subscriptions: the server pushes, and must say what is removed.
+- Filter chains (FCDS) are asked for by name when a listener's matcher leads to one that isn't in the listener. Such a
+  listener is replaced as a whole when its matcher changes, and the connections of the old one are ended in good order
+  within the drain time; others are changed in place, and keep their connections. (With a chain of its own it would be
+  changed in place, too, but 1.40 then frees chains that are gone while their connections are still in use.)
 - Route configurations, endpoints and secrets are asked for by name when a listener or cluster refers to them, and
   dropped by Envoy itself with the last reference.
 - Scopes (SRDS) are asked for as a collection, `<collection>/*`, and belong to it by their name. A listener waits for
@@ -15,6 +19,9 @@ How Envoy treats the types over delta ADS (Envoy 1.40):
   the whole route configuration anew: about 10 microseconds a virtual host or route that is in it.
 - Envoy acknowledges a cluster while it still waits for the cluster's endpoints, and a listener while it still waits for
   its routes and secrets. A cluster is usable when its endpoints are acknowledged too.
+- Where a cluster's endpoints or secrets come later than that, Envoy acknowledges no cluster any more until they have
+  come, or have been said to be gone, or 15 seconds have passed. So what a cluster asks for must be answered, wanted or
+  not.
 """
 
 from __future__ import annotations
@@ -30,11 +37,12 @@ CLUSTER = f"{_PREFIX}config.cluster.v3.Cluster"
 ENDPOINTS = f"{_PREFIX}config.endpoint.v3.ClusterLoadAssignment"
 SECRET = f"{_PREFIX}extensions.transport_sockets.tls.v3.Secret"
 LISTENER = f"{_PREFIX}config.listener.v3.Listener"
+FILTER_CHAIN = f"{_PREFIX}config.listener.v3.FilterChain"
 SCOPE = f"{_PREFIX}config.route.v3.ScopedRouteConfiguration"
 ROUTES = f"{_PREFIX}config.route.v3.RouteConfiguration"
 VIRTUAL_HOST = f"{_PREFIX}config.route.v3.VirtualHost"
 
-TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, SCOPE, ROUTES, VIRTUAL_HOST)
+TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, FILTER_CHAIN, SCOPE, ROUTES, VIRTUAL_HOST)
 """In the order in which Envoy should learn of them."""
 
 PUSHED = frozenset({CLUSTER, LISTENER, VIRTUAL_HOST})
@@ -45,6 +53,9 @@ GATHERED = frozenset({SCOPE})
 
 ROOTS = frozenset({CLUSTER, LISTENER})
 """Envoy waits for a first response of these, even an empty one, before it goes on."""
+
+AWAITED = frozenset({ENDPOINTS, SECRET})
+"""What a cluster asks for, and all others with it wait for. It is answered even when nobody wants it."""
 
 COMPLETED_BY = {CLUSTER: ENDPOINTS}
 """A resource of the first type is usable once the one of the second type with the same name is acknowledged."""

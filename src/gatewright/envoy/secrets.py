@@ -11,11 +11,13 @@ _BLANKS = str.maketrans("01", " \t")
 
 
 def secret(certificate: Certificate, within: tuple[Ref, ...]) -> Resource:
-    """The key pair of a Secret, named after it; `within` are the listeners that serve it."""
+    """The key pair of a Secret, named after it; `within` is what uses it, `parts` its origin."""
     message = secret_pb2.Secret(name=str(certificate.key))
     message.tls_certificate.certificate_chain.inline_bytes = certificate.chain
     message.tls_certificate.private_key.inline_bytes = certificate.private_key
-    return resource(message.name, message.SerializeToString(), within=within, variant=_reworded)
+    return resource(
+        message.name, message.SerializeToString(), within=within, parts=(certificate.origin,), variant=_reworded
+    )
 
 
 def _reworded(body: bytes, number: int) -> bytes:

@@ -12,8 +12,19 @@ from gatewright.envoy.ads import AdsServer
 from gatewright.envoy.delivery import Delivery, Observer
 from gatewright.envoy.listeners import Binding
 from gatewright.envoy.probe import PROBE, Probe
-from gatewright.envoy.resources import CLUSTER, LISTENER, ROUTES, SCOPE, VIRTUAL_HOST, Ref, Resource
+from gatewright.envoy.resources import (
+    CLUSTER,
+    FILTER_CHAIN,
+    LISTENER,
+    ROUTES,
+    SCOPE,
+    SECRET,
+    VIRTUAL_HOST,
+    Ref,
+    Resource,
+)
 from gatewright.envoy.routes import Route
+from gatewright.envoy.syntax import readable
 from gatewright.envoy.translation import translate
 from gatewright.flow import Change, Collection, Flow, Source
 from gatewright.model.meta import Key
@@ -52,6 +63,7 @@ class EnvoyTarget(Observer):
         self._told: dict[Ref, str] = {}  # what was logged last about a refused resource
         self._searches: dict[str, asyncio.Task[None]] = {}
         self._unserved: set[PortKey] = set(translation.ports.keys())
+        self._opened_with: dict[PortKey, frozenset[Ref]] = {}  # what a port waited for when it was served last
         self._retry: asyncio.TimerHandle | None = None
         resources = translation.resources
         self.resources: Mapping[str, Collection[str, Resource]] = {
@@ -63,6 +75,7 @@ class EnvoyTarget(Observer):
         translation.ports.subscribe(self._ports_changed)
         resources[LISTENER].subscribe(self._listeners_changed)
         translation.routes.subscribe(self._routes_changed)
+        resources[CLUSTER].subscribe(self._clusters_changed)
         self._reject_problems(translation.routes.values())
 
     def attach(self, server: AdsServer) -> None:
@@ -88,6 +101,7 @@ class EnvoyTarget(Observer):
         if connected:
             return
         self._unserved = set(self._translation.ports.keys())
+        self._opened_with.clear()
         with self._flow.batch():
             for port in self._unserved:
                 self._states.set(port, PortState(False, "Envoy is not running; it is being started again"))
@@ -119,7 +133,7 @@ class EnvoyTarget(Observer):
         if type_url == ROUTES and resource.name == PROBE:
             self._probe.answered(resource, message)
             return
-        ref = Ref(type_url, resource.name)
+        ref, message = Ref(type_url, resource.name), readable(message)
         if self._told.get(ref) != message:  # a listener that is tried again is refused again
             self._told[ref] = message
             _log.warning("envoy refused a resource", resource=str(ref), message=message)
@@ -129,6 +143,12 @@ class EnvoyTarget(Observer):
             self._unserved.update(port for port, name in self._translation.ports.items() if name == resource.name)
             self._check_ports()
             self._retry_later()
+        elif type_url == CLUSTER:
+            self._blame_origin(resource, message)
+        elif type_url in (SECRET, FILTER_CHAIN):
+            if "trusted CA" not in message:  # those aren't of the certificates' objects
+                self._blame_origin(resource, message)
+            self._check_ports()
         else:
             self._check_ports()
 
@@ -165,9 +185,9 @@ class EnvoyTarget(Observer):
     def _reject(self, guilty: Iterable[tuple[Route, str]]) -> None:
         with self._flow.batch():
             for route, message in guilty:
-                origin = route.rule.origin
-                _log.warning("a rule is refused", object=str(origin), field=origin.field, message=message)
-                self._rejections.set((origin.kind, origin.key), Rejection(origin.version, message))
+                origin, words = route.rule.origin, readable(message)
+                _log.warning("a rule is refused", object=str(origin), field=origin.field, message=words)
+                self._rejections.set((origin.kind, origin.key), Rejection(origin.version, words))
 
     def _reject_problems(self, routes: Iterable[Route]) -> None:
         problems = [(route, route.problem) for route in routes if route.problem]
@@ -183,12 +203,30 @@ class EnvoyTarget(Observer):
                 self._rejections.delete((origin.kind, origin.key))
         self._reject_problems(routes)
 
+    # --- clusters ----------------------------------------------------------------------------------------------------
+
+    def _blame_origin(self, refused: Resource, message: str) -> None:
+        for origin in refused.parts:
+            _log.warning("an object is refused", object=str(origin), message=message)
+            self._rejections.set((origin.kind, origin.key), Rejection(origin.version, readable(message)))
+
+    def _clusters_changed(self, changes: list[Change[str, Resource]]) -> None:
+        for cluster in [change.new for change in changes if change.new and change.new.parts]:
+            for origin in cluster.parts:
+                rejection = self._rejections.get((origin.kind, origin.key))
+                if rejection and rejection.version != origin.version:
+                    self._rejections.delete((origin.kind, origin.key))
+            refusal = self._delivery.refusal(Ref(CLUSTER, cluster.name)) if self._delivery else None
+            if refusal:  # the object has changed, but what was refused in it hasn't
+                self._blame_origin(cluster, refusal.message)
+
     # --- ports -------------------------------------------------------------------------------------------------------
 
     def _ports_changed(self, changes: list[Change[PortKey, str]]) -> None:
         for change in changes:
             if change.new is None:
                 self._unserved.discard(change.key)
+                self._opened_with.pop(change.key, None)
                 self._states.delete(change.key)
             else:
                 self._unserved.add(change.key)
@@ -215,18 +253,22 @@ class EnvoyTarget(Observer):
         ref = Ref(LISTENER, name)
         refusal = delivery.refusal(ref)
         if refusal:
-            return PortState(False, refusal.message)
+            return PortState(False, readable(refusal.message))
         listener = delivery.held(ref)
         if listener is None or not delivery.holds(ref):
             return None
+        opened_with = self._opened_with.get(port, frozenset())
         for awaited in listener.parts:
+            if awaited in opened_with:
+                continue
             refusal = delivery.refusal(awaited)
             if refusal:
-                return PortState(False, refusal.message)
+                return PortState(False, readable(refusal.message))
             if not delivery.holds(awaited):
                 return None
             if awaited.type == ROUTES and not delivery.contents(awaited) and self._awaits_hosts(awaited):
                 return None
+        self._opened_with[port] = frozenset(listener.parts)
         return PortState(True)
 
     def _awaits_hosts(self, table: Ref) -> bool:
