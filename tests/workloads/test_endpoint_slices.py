@@ -36,7 +36,7 @@ def pod(
     )
 
 
-def own(_: core.Pod, port: int) -> int | None:
+def own(_: core.Pod, port: int, transport: str) -> int | None:
     return port
 
 
@@ -92,7 +92,7 @@ def test_a_port_without_target_is_its_own_target() -> None:
 
 def test_the_port_that_really_listens_is_named_and_a_port_that_none_listens_on_is_not() -> None:
     pods = [pod("a", "127.0.0.1"), pod("b", "127.0.0.1")]
-    slices = endpoint_slices(service(), pods, lambda p, port: 40001 if p.name == "a" else None, {})
+    slices = endpoint_slices(service(), pods, lambda p, port, _: 40001 if p.name == "a" else None, {})
     assert [(s.ports[0].port, len(s.endpoints)) for s in slices] == [(40001, 1)]
 
 

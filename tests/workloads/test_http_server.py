@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.local.workloads.exchange import Answer, Request
-from gatewright.local.workloads.server import Endpoint, HttpProtocol
+from gatewright.local.workloads.http1 import HttpProtocol
+from gatewright.local.workloads.server import Endpoint
 
 
 class Wire(asyncio.Transport):

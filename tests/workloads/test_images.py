@@ -141,11 +141,10 @@ class TestEchoBasic:
         h2c = echo_basic().answer(get("/"), Port(3001, "h2c"))
         assert (h2c.status, h2c.body) == (400, b"Expected h2c request")
 
-    def test_servers_that_are_not_stood_in_for_are_said_in_the_log(self) -> None:
-        grpc = echo_basic(GRPC_ECHO_SERVER="1")
-        assert grpc.ports == ()
-        assert "gRPC" in grpc.greeting[0]
-        assert "HTTPS" in echo_basic(TLS_SERVER_CERT="/c", TLS_SERVER_PRIVKEY="/k").greeting[-1]
+    def test_its_variables_choose_the_server(self) -> None:
+        assert echo_basic(GRPC_ECHO_SERVER="1").ports == (Port(3000, "http2"),)
+        assert echo_basic(TCP_ECHO_SERVER="1", TCP_PORT="9000").ports == (Port(9000, "stream"),)
+        assert echo_basic(UDP_ECHO_SERVER="1").ports == (Port(8080, "datagram"),)
 
     def test_sets_the_response_headers_asked_for_in_their_case(self) -> None:
         request = get("/", ("X-Echo-Set-Header", "x-lower: 1, X-Two:2 ,x-lower:3, bad name:4"))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
 
 from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.gohttp import (
@@ -20,20 +22,35 @@ from gatewright.local.workloads.gohttp import (
     redirect,
     server_answer,
 )
-from gatewright.local.workloads.program import Behaviour, Port, Program
+from gatewright.local.workloads.line_echo import TcpEcho, UdpEcho
+from gatewright.local.workloads.program import Behaviour, Exit, Port, Program, port_number
+from gatewright.local.workloads.tls import TlsState, server_context
+from gatewright.local.workloads.websocket import accept
 
 _STATUS = re.compile(r"/status/(\d\d\d)\Z")
 _SUBTREES = ("/status", "/retry")
 _REMEMBERED = 10_000  # retry simulations, oldest forgotten first
 _NOT_CHOSEN = frozenset({"content-length", "transfer-encoding", "connection", "content-type", "x-content-type-options"})
-_OTHER_SERVERS = {"GRPC_ECHO_SERVER": "gRPC", "TCP_ECHO_SERVER": "TCP", "UDP_ECHO_SERVER": "UDP"}
+
+
+def echo_basic(program: Program) -> Behaviour:
+    """The one of the image's servers that its variables ask for."""
+    if program.env.get("GRPC_ECHO_SERVER"):
+        from gatewright.local.workloads.grpc_echo import GrpcEcho  # protobuf, which nothing else here needs
+
+        return GrpcEcho(program)
+    if program.env.get("TCP_ECHO_SERVER"):
+        return TcpEcho(program)
+    if program.env.get("UDP_ECHO_SERVER"):
+        return UdpEcho(program)
+    return EchoBasic(program)
 
 
 class EchoBasic(Behaviour):
-    """Echoes requests; `/health`, `/status/CODE`, `/retry/…`, `?delay=1s`, `X-Echo-Set-Header` as the image has them.
+    """Echoes requests, with `/health`, `/status/CODE`, `/retry/…`, `/ws`, `?delay=1s` and `X-Echo-Set-Header`.
 
-    Its HTTPS port, HTTP/2, WebSocket, gRPC, TCP and UDP servers are not stood in for; the log says so where one is
-    asked for.
+    The h2c port takes both forms of HTTP/2 without TLS, as the image did up to v1.5.1; later ones know only the one
+    that begins with it.
     """
 
     def __init__(self, program: Program) -> None:
@@ -46,30 +63,44 @@ class EchoBasic(Behaviour):
             "pod": env.get("POD_NAME", ""),
         }
         self._attempts: OrderedDict[str, int] = OrderedDict()
-        other = next((name for variable, name in _OTHER_SERVERS.items() if env.get(variable)), None)
-        if other:
-            self.greeting = (f"gatewright: the {other} server of echo-basic is not stood in for; nothing listens",)
-            return
+        self._say = program.say
         h2c_port = env.get("H2C_PORT") or "3001"
         greeting = [
             f"Starting server, listening on port {self._http_port} (http)",
             f"Starting server, listening on port {h2c_port} (h2c)",
         ]
-        if env.get("TLS_SERVER_CERT") and env.get("TLS_SERVER_PRIVKEY"):
+        numbers = [(self._http_port, Port(0)), (h2c_port, Port(0, "h2c"))]
+        certificate, key = env.get("TLS_SERVER_CERT"), env.get("TLS_SERVER_PRIVKEY")
+        if certificate and key:
             https_port = env.get("HTTPS_PORT") or "8443"
-            greeting.append(
-                f"gatewright: the HTTPS server on port {https_port} is not stood in for; nothing listens there"
-            )
+            greeting.append(f"Starting server, listening on port {https_port} (https)")
+            client_ca = env.get("TLS_CLIENT_CACERTS")
+            try:
+                tls = server_context(
+                    program.file(certificate),
+                    program.file(key),
+                    client_ca=program.file(client_ca) if client_ca else b"",
+                    protocols=["h2", "http/1.1"],
+                )
+            except (OSError, ValueError) as error:
+                self.exit = Exit(2, (*greeting, f"panic: Failed to start listening: {error}"))
+                return
+            numbers.append((https_port, Port(0, "http", tls)))
         self.greeting = tuple(greeting)
-        ports = [Port(int(self._http_port))] if self._http_port.isdecimal() else []
-        if h2c_port.isdecimal():
-            ports.append(Port(int(h2c_port), "h2c"))
-        self.ports = tuple(ports)
+        for text, port in numbers:
+            number = port_number(text)
+            if number is None:
+                why = f"panic: Failed to start listening: listen tcp: lookup tcp/{text}: unknown port"
+                self.exit = Exit(2, (*greeting, why))
+                return
+            self.ports += (replace(port, number=number),)
 
     def answer(self, request: Request, port: Port) -> Answer:
         """The echo, or what the path asks for."""
         if port.protocol == "h2c":
-            return _text(400, "Expected h2c request")
+            if request.version != "2.0" and request.header(b"upgrade") != b"h2c":
+                return _text(400, "Expected h2c request")
+            return self._echo(request)
         answer = server_answer(request)
         if answer is not None:
             return answer
@@ -87,14 +118,12 @@ class EchoBasic(Behaviour):
         if path.startswith("/retry/"):
             return self._retry(request)
         if path == "/ws":
-            if (request.header(b"upgrade") or b"").lower() == b"websocket":
-                return _text(501, "gatewright: the WebSocket server of echo-basic is not stood in for")
-            return _status(400)
+            return accept(request, lambda peer: self._say(f"established websocket connection {peer}"))
         return self._echo(request)
 
     def log(self, request: Request, answer: Answer, seconds: float) -> str | None:
         """A line for each echo."""
-        if answer.head.find(b"X-Content-Type-Options") < 0 or answer.status != 200:
+        if answer.status != 200 or answer.head.find(b"X-Content-Type-Options") < 0:
             return None
         return f"Echoing back request made to {request.uri} to client ({request.peer})"
 
@@ -103,23 +132,23 @@ class EchoBasic(Behaviour):
             delay = _delay(request, "delay")
         except ValueError as error:
             return _failure(error)
-        body = indented_json(
-            {
-                "path": request.uri,
-                "host": request.host,
-                "method": request.method.decode("utf-8", "replace"),
-                "proto": f"HTTP/{request.version}",
-                "headers": header_map(request),
-                "httpPort": self._http_port,
-                **self._context,
-            }
-        )
+        assertions = {
+            "path": request.uri,
+            "host": request.host,
+            "method": request.method.decode("utf-8", "replace"),
+            "proto": f"HTTP/{request.version}",
+            "headers": header_map(request),
+            "httpPort": self._http_port,
+            **self._context,
+        }
+        if request.tls:
+            assertions["tls"] = _tls(request.tls)
         headers = [
             *_chosen_headers(request),
             ("Content-Type", "application/json"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        return Answer(200, headers, body, delay=delay)
+        return Answer(200, headers, indented_json(assertions), delay=delay)
 
     def _retry(self, request: Request) -> Answer:
         """Fails the first `succeedAfter` attempts of each `uuid`, by a reset or by `responseCode`."""
@@ -146,7 +175,19 @@ class EchoBasic(Behaviour):
             answer = _status(int(code))
             answer.delay = delay
             return answer
+        if request.version == "2.0":  # its streams can't be hijacked
+            return _failure(ValueError("response writer does not support hijacking"))
         return Answer(500, [], delay=delay, abort="reset")
+
+
+def _tls(state: TlsState) -> dict[str, Any]:
+    fields: dict[str, Any] = {"version": state.version}
+    if state.peer_certificates:
+        fields["peerCertificates"] = state.peer_certificates
+    fields["serverName"] = state.server_name
+    if state.protocol:
+        fields["negotiatedProtocol"] = state.protocol
+    return {**fields, "cipherSuite": state.cipher_suite}
 
 
 def _delay(request: Request, parameter: str) -> float:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
+from gatewright.local.workloads.tls import TlsState
+
+if TYPE_CHECKING:
+    from gatewright.local.workloads.endpoint import Listener
+
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_BODILESS = frozenset({204, 304})
+_BODILESS = frozenset({101, 204, 304})
+
+Headers = list[tuple[str, str]]
+"""Names and values, as they are written."""
+Upgrade = Callable[["Listener"], asyncio.Protocol]
+"""Makes what speaks on a connection of a port that leaves HTTP/1.1."""
 
 
 @dataclass(slots=True)
@@ -24,6 +37,8 @@ class Request:
     """The client's `address:port`."""
     received: float = 0.0
     """When it was read, by the loop's clock."""
+    tls: TlsState | None = None
+    """What the connection negotiated; None for one without TLS."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the header `name` (lower case), or None."""
@@ -65,22 +80,26 @@ class Answer:
     """What to write: the head is rendered once, so that an answer that never changes costs nothing per request.
 
     `delay` is in seconds. `abort` closes the connection without an answer: `"reset"` with a TCP reset, `"close"` in
-    order. `interim` is an informational status (1xx) to send before.
+    order. `interim` is an informational status (1xx) to send before. `upgrade`, of a 101, makes what takes the
+    connection over on its port once the answer is written.
     """
 
-    __slots__ = ("abort", "body", "delay", "head", "interim", "status")
+    __slots__ = ("abort", "body", "delay", "head", "headers", "interim", "status", "upgrade")
 
     def __init__(
         self,
         status: int,
-        headers: list[tuple[str, str]],
+        headers: Headers,
         body: bytes = b"",
         *,
         delay: float = 0.0,
         abort: str = "",
         interim: int = 0,
+        upgrade: Upgrade | None = None,
     ) -> None:
         self.status = status
+        self.headers = headers
+        self.upgrade = upgrade
         self.delay = delay
         self.abort = abort
         self.interim = interim
@@ -90,6 +109,28 @@ class Answer:
             lines.append(b"Content-Length: %d\r\n" % len(body))
         self.head = b"".join(lines)
         self.body = b"" if status in _BODILESS else body
+
+
+class Conversation:
+    """An HTTP/2 exchange that is answered while its request's body arrives. `headers` go out before anything else."""
+
+    headers: Headers
+
+    def receive(self, data: bytes) -> bytes:
+        """What to send back for a piece of the body. Raises Ended to end the exchange."""
+        raise NotImplementedError
+
+    def end(self) -> tuple[bytes, Headers]:
+        """The last bytes and the trailers, once the request's body has ended. Raises Ended."""
+        raise NotImplementedError
+
+
+class Ended(Exception):
+    """Ends a conversation before its time, with these trailers."""
+
+    def __init__(self, trailers: Headers) -> None:
+        super().__init__(trailers)
+        self.trailers = trailers
 
 
 def status_line(status: int) -> bytes:

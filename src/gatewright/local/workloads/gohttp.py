@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ def is_token(text: str) -> bool:
     return _TOKEN.match(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def canonical_name(name: str) -> str:
     """A header's name as Go keys it: `x-request-id` is `X-Request-Id`. An invalid name stays as it is."""
     if not is_token(name):
@@ -57,9 +59,17 @@ def header_map(request: Request) -> dict[str, list[str]]:
     return dict(sorted(headers.items()))
 
 
+def escaped_json(value: Any) -> bytes:
+    """JSON as `json.Marshal` writes it."""
+    return _escaped(msgspec.json.encode(value))
+
+
 def indented_json(value: Any) -> bytes:
     """JSON as `json.MarshalIndent(value, "", " ")` writes it."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=1)
+    return _escaped(msgspec.json.format(msgspec.json.encode(value), indent=1))
+
+
+def _escaped(text: bytes) -> bytes:
     for char, escape in _JSON_ESCAPES:
         text = text.replace(char, escape)
     return text

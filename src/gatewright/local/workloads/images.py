@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gatewright.local.workloads.echo_basic import EchoBasic
+from gatewright.local.workloads.echo_basic import echo_basic
 from gatewright.local.workloads.http_echo import HttpEcho
 from gatewright.local.workloads.program import Behaviour, Program
 from gatewright.local.workloads.stand_in import StandIn
 
+
+def _core_dns(program: Program) -> Behaviour:
+    # A DNS library takes longer to import than the rest; few clusters need one.
+    from gatewright.local.workloads.coredns import CoreDns
+
+    return CoreDns(program)
+
+
 _KNOWN: dict[str, tuple[str, Callable[[Program], Behaviour]]] = {
     "hashicorp/http-echo": ("http-echo", HttpEcho),
-    "gateway-api/echo-basic": ("echo-basic", EchoBasic),
-    "gateway-api/conformance/echo-basic": ("echo-basic", EchoBasic),
-    "ingress-controller-conformance/echoserver": ("echoserver", EchoBasic),
+    "gateway-api/echo-basic": ("echo-basic", echo_basic),
+    "gateway-api/conformance/echo-basic": ("echo-basic", echo_basic),
+    "coredns/coredns": ("coredns", _core_dns),
+    "coredns": ("coredns", _core_dns),
+    "ingress-controller-conformance/echoserver": ("echoserver", echo_basic),
 }
 """By the end of the repository's path: the name of the image's program, and what it does."""
 

@@ -18,6 +18,7 @@ from gatewright.local.workloads.environment import Lookup
 from gatewright.local.workloads.logs import LogQuery
 from gatewright.local.workloads.names import timestamp
 from gatewright.local.workloads.pod_status import pod_status
+from gatewright.local.workloads.program import Socket
 from gatewright.local.workloads.running import RunningPod
 from gatewright.local.workloads.slices import target_number
 from gatewright.local.workloads.templates import Pod
@@ -62,12 +63,12 @@ class Kubelet:
             await self._client.create(_node())
         await self._client.patch(core.Node, Key("", NODE), {"status": _node_status()}, subresource="status")
 
-    def real_port(self, pod: core.Pod, port: int) -> int | None:
+    def real_port(self, pod: core.Pod, port: int, transport: str = "TCP") -> int | None:
         """The port that listens for a pod's `port`; None when nothing can be named."""
         running = self._running.get(pod.key)
         if running is None or running.uid != pod.metadata.uid:
             return None if pod.spec.node_name == NODE else port
-        return running.real_port(port)
+        return running.real_port(Socket(transport, port))
 
     async def reconcile(self, key: Key) -> None:
         """Bring one pod to where it should be."""
@@ -98,6 +99,10 @@ class Kubelet:
         targets = self._targets(pod)
         if await running.advance(pod, self._lookup, targets):
             self._ports_changed(pod)
+        if running.missing and running.missing != running.reported:
+            running.reported = running.missing
+            with contextlib.suppress(ClusterError):  # it only informs, and a namespace that goes takes none
+                await self._client.create(_mount_failure(pod, running.missing))
         await self._write_status(pod, running)
 
     async def logs(self, query: LogQuery) -> AsyncIterator[bytes]:
@@ -132,14 +137,13 @@ class Kubelet:
 
         return RunningPod(pod, self._addresses, HOST_IP, NODE, services, changed)
 
-    def _targets(self, pod: Pod) -> set[int]:
-        numbers = (
-            target_number(port, pod)
+    def _targets(self, pod: Pod) -> set[Socket]:
+        found = (
+            (port.protocol, target_number(port, pod))
             for service in self._services_of(pod)
             for port in service.spec.ports
-            if port.protocol == "TCP"
         )
-        return {number for number in numbers if number is not None}
+        return {Socket(transport, number) for transport, number in found if number is not None}
 
     async def _write_status(self, pod: Pod, running: RunningPod) -> None:
         views = [container.view() for container in running.containers.values()]
@@ -179,6 +183,32 @@ class Kubelet:
     async def _remove(self, pod: Pod) -> None:
         with contextlib.suppress(NotFound, Conflict):  # gone already, or another pod by that name
             await self._client.delete(core.Pod, pod.key, grace_period=0, uid=pod.metadata.uid)
+
+
+def _mount_failure(pod: Pod, why: str) -> dict[str, Any]:
+    """The event that a kubelet leaves for a volume that it can't set up."""
+    now = timestamp()
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "namespace": pod.namespace,
+            "name": pod.name,
+            "uid": pod.metadata.uid,
+        },
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": why,
+        "source": {"component": "kubelet", "host": NODE},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "reportingComponent": "kubelet",
+        "reportingInstance": NODE,
+    }
 
 
 def _binding(pod: Pod) -> dict[str, Any]:

@@ -81,8 +81,10 @@ def _conditions(pod: Pod, containers: Sequence[ContainerView], now: str) -> list
             f'corresponding condition of pod readiness gate "{gate}" {_gate_state(before, gate)}' for gate in closed
         )
         ready = ("False", "ReadinessGatesNotReady", names)
+    # Volumes come before the sandbox: nothing can start while one of them can't be set up.
+    creating = all(view.waiting is not None and view.waiting[0] == "ContainerCreating" for view in containers)
     observed: dict[str, tuple[str, str, str]] = {
-        "PodReadyToStartContainers": ("True", "", ""),
+        "PodReadyToStartContainers": ("False" if creating else "True", "", ""),
         "Initialized": ("True", "", ""),
         "Ready": ready,
         "ContainersReady": containers_ready,

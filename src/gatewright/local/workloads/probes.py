@@ -6,7 +6,11 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 
+import grpc
+
 from gatewright.model import core
+
+_SERVING = b"\x08\x01"  # HealthCheckResponse{status: SERVING}
 
 LONGEST_INITIAL_DELAY = 0.5
 """Seconds that `initialDelaySeconds` is cut to: a stand-in has nothing to load before it serves."""
@@ -18,8 +22,11 @@ Resolve = Callable[[int | str], int | None]
 async def perform(probe: core.Probe, address: str, resolve: Resolve) -> str:
     """Probe once. Returns why it failed, worded as a kubelet words it, or an empty string for success.
 
-    `exec` and `grpc` probes pass: there is no program to run and, for now, no gRPC server.
+    `exec` probes pass: there is no program to run.
     """
+    if probe.grpc:
+        port = resolve(probe.grpc.port)
+        return await _grpc(probe.grpc, address, port or probe.grpc.port, probe.timeout_seconds)
     action = probe.http_get or probe.tcp_socket
     if action is None:
         return ""
@@ -61,6 +68,30 @@ async def _http_get(action: core.HttpGetAction, host: str, port: int) -> str:
         return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
     finally:
         writer.close()
+
+
+async def _grpc(action: core.GrpcAction, host: str, port: int, seconds: float) -> str:
+    """Ask the standard health service (grpc.health.v1), without TLS as a kubelet does."""
+    request = b"\x0a" + _varint(len(name := action.service.encode())) + name if action.service else b""
+    async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        try:
+            answer: bytes = await check(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return f"error: this server does not implement the grpc health protocol: {error.details()}"
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return f'error: service "{action.service}" not found'
+            return f"error: health rpc failed: {error.details()}"
+    return "" if answer[:2] == _SERVING else "service unhealthy"
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes((*out, number))
 
 
 async def watch(probe: core.Probe, once: Callable[[], Awaitable[str]], told: Callable[[bool, str], None]) -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from gatewright.local.workloads.addresses import PodAddresses
 from gatewright.local.workloads.environment import Lookup, MissingReference, PodFacts, environment, expand
-from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.images import behaviour
 from gatewright.local.workloads.logs import ContainerLog
 from gatewright.local.workloads.names import timestamp
 from gatewright.local.workloads.pod_status import ContainerView
 from gatewright.local.workloads.probes import perform, watch
-from gatewright.local.workloads.program import Behaviour, Exit, Port, Program
-from gatewright.local.workloads.server import Endpoint
+from gatewright.local.workloads.program import Behaviour, Exit, Port, Program, Socket
+from gatewright.local.workloads.serving import Opened, serve
+from gatewright.local.workloads.stand_in import stand_in_port
 from gatewright.local.workloads.templates import Container, Pod
+from gatewright.local.workloads.volumes import MissingVolume, check_volumes, reader
 from gatewright.model import core
 
 _ADDRESS_TRIES = 8
 """How many addresses are tried when another process has a pod's port on one."""
+_BACK_OFF, _LONGEST_BACK_OFF = 10.0, 300.0
+"""How long a container that ends again and again waits before its second restart, and at most."""
 
 
 class RunningContainer:
@@ -38,6 +41,8 @@ class RunningContainer:
         self.started_at = ""
         self.waiting: tuple[str, str] | None = ("ContainerCreating", "")
         self.exit: Exit | None = None
+        self.not_before = 0.0
+        """When it may be started again, by the loop's clock."""
         self.probes: list[asyncio.Task[None]] = []
         self._pod = pod
         self._generation = 0
@@ -69,6 +74,11 @@ class RunningContainer:
             self._watch(container.startup_probe, self._startup)
         else:
             self._watch_running()
+
+    @property
+    def crashing(self) -> bool:
+        """Whether the program ended at once, and would be started again and again."""
+        return self.exit is not None and self.waiting is not None
 
     def view(self) -> ContainerView:
         """What the pod's status says of it."""
@@ -109,7 +119,7 @@ class RunningContainer:
             if named is None:
                 return None
             port = named
-        return self._pod.real_port(int(port))
+        return self._pod.real_port(Socket("TCP", int(port)))
 
     def _startup(self, passed: bool, why: str) -> None:
         if not passed:
@@ -161,8 +171,13 @@ class RunningPod:
         self._node = node
         self._services = services
         self._pod = pod
-        self._endpoints: dict[int, Endpoint] = {}
-        self._programs: dict[str, Program] = {}
+        self.missing = ""
+        """What keeps its volumes from being set up; empty when nothing does."""
+        self.reported = ""
+        """What of that has been said in an event."""
+        self._endpoints: dict[Socket, Opened] = {}
+        self._owners: dict[Socket, RunningContainer] = {}
+        self._timers: list[asyncio.TimerHandle] = []
         counts = {status.name: status.restart_count for status in pod.status.container_statuses}
         self.containers = {
             container.name: RunningContainer(self, container, counts.get(container.name, 0))
@@ -174,7 +189,7 @@ class RunningPod:
         """Where it runs."""
         return PodFacts(self.address, self._host_ip, self._node)
 
-    def real_port(self, port: int) -> int | None:
+    def real_port(self, port: Socket) -> int | None:
         """The port that listens for the pod's `port`; None for one that must not be named.
 
         That is a port of a shared address that isn't this pod's, and one that a stand-in is about to listen on. A known
@@ -185,35 +200,39 @@ class RunningPod:
             return endpoint.port
         first = next(iter(self.containers.values())).behaviour
         opens = first is not None and not first.known
-        return port if self._addresses.own and not opens else None
+        return port.number if self._addresses.own and not opens else None
 
-    async def advance(self, pod: Pod, lookup: Lookup, targets: Iterable[int]) -> bool:
+    async def advance(self, pod: Pod, lookup: Lookup, targets: Collection[Socket]) -> bool:
         """Start what is not running yet; `targets` are the ports that Services name. Returns whether ports changed."""
         self._pod = pod
-        fresh = []
-        for running in self.containers.values():
-            if running.behaviour:
-                continue
-            try:
-                env = environment(pod, running.container, self.facts, lookup)
-                program = self._program(running.container, env, targets)
-            except MissingReference as missing:
-                running.waiting = ("CreateContainerConfigError", str(missing))
-                continue
-            self._programs[running.name] = program
-            running.run(program)
-            fresh.append(running)
+        now = asyncio.get_running_loop().time()
+        waiting = [
+            running
+            for running in self.containers.values()
+            if running.crashing or (running.behaviour is None and running.not_before <= now)
+        ]
+        if waiting:
+            self.missing = self._missing_volume(lookup)
+        fresh = [] if self.missing else [running for running in waiting if self._run(running, lookup, targets)]
         changed = await self._listen(targets)
         for running in fresh:
-            if not running.exit:
-                running.begin_probes()
+            running.begin_probes()
         return changed
 
     def restart(self, container: RunningContainer) -> None:
-        """Start one container's program afresh."""
-        container.run(self._programs[container.name])
-        if not container.exit:
-            container.begin_probes()
+        """End one container's program, and start it afresh: at once the first time, then ever later, as a kubelet."""
+        for socket in [socket for socket, owner in self._owners.items() if owner is container]:
+            del self._owners[socket]
+            self._endpoints.pop(socket).close()
+        container.behaviour = None
+        container.ready = container.started = False
+        again = container.restart_count - 2
+        if again >= 0:
+            pause = min(_LONGEST_BACK_OFF, _BACK_OFF * 2.0 ** min(again, 16))
+            loop = asyncio.get_running_loop()
+            container.not_before = loop.time() + pause
+            container.waiting = ("CrashLoopBackOff", f"back-off {pause:.0f}s restarting failed container")
+            self._timers.append(loop.call_at(container.not_before + 0.01, self.changed))
         self.changed()
 
     async def drain(self, seconds: float) -> None:
@@ -226,12 +245,40 @@ class RunningPod:
         for endpoint in self._endpoints.values():
             endpoint.close()
         self._endpoints.clear()
+        for timer in self._timers:
+            timer.cancel()
         for container in self.containers.values():
             container.stop_probes()
             container.log.close()
         self._addresses.release(self.address)
 
-    def _program(self, container: Container, env: dict[str, str], targets: Iterable[int]) -> Program:
+    def _missing_volume(self, lookup: Lookup) -> str:
+        try:
+            check_volumes(self._pod, self.facts, lookup)
+        except MissingVolume as missing:
+            return str(missing)
+        return ""
+
+    def _run(self, running: RunningContainer, lookup: Lookup, targets: Collection[Socket]) -> bool:
+        """Start one container's program; one that ended at once is started again when it would run now."""
+        try:
+            env = environment(self._pod, running.container, self.facts, lookup)
+            program = self._program(running, env, targets, lookup)
+        except MissingReference as missing:
+            running.waiting = ("CreateContainerConfigError", str(missing))
+            return False
+        if running.crashing:
+            if behaviour(program).exit:
+                return False
+            running.restart_count += 1
+        running.run(program)
+        return running.exit is None
+
+    def _program(
+        self, running: RunningContainer, env: dict[str, str], targets: Collection[Socket], lookup: Lookup
+    ) -> Program:
+        container = running.container
+        named = _declared(container) | (set(targets) if self._takes(container) else set())
         return Program(
             image=container.image,
             namespace=self.key.namespace,
@@ -240,34 +287,39 @@ class RunningPod:
             command=tuple(expand(word, env) for word in container.command),
             args=tuple(expand(word, env) for word in container.args),
             env=env,
-            ports=tuple(sorted({*_declared(container), *(targets if self._takes(container) else ())})),
+            ports=tuple(sorted(socket.number for socket in named if socket.transport == "TCP")),
+            udp_ports=tuple(sorted(socket.number for socket in named if socket.transport == "UDP")),
+            tls_ports=frozenset(_https_probed(container)),
             services=self._services,
+            read=reader(lambda: self._pod, container, self.facts, lookup, env),
+            say=running.log.write,
         )
 
     def _takes(self, container: Container) -> bool:
         """Whether ports that only Services name are this container's: those of the pod's first."""
         return container.name == self._pod.spec.containers[0].name
 
-    async def _listen(self, targets: Iterable[int]) -> bool:
+    async def _listen(self, targets: Iterable[Socket]) -> bool:
         """Open the ports that are wanted and not open yet."""
-        wanted: dict[int, tuple[RunningContainer, Port]] = {}
+        wanted: dict[Socket, tuple[RunningContainer, Port]] = {}
         for running in self.containers.values():
             if not running.behaviour or running.exit:
                 continue
             for port in running.behaviour.ports:
-                wanted.setdefault(port.number, (running, port))
+                wanted.setdefault(port.socket, (running, port))
         for running in self.containers.values():
             if running.behaviour and not running.behaviour.known and self._takes(running.container):
-                for number in targets:
-                    wanted.setdefault(number, (running, Port(number)))
-        missing = {number: found for number, found in wanted.items() if number not in self._endpoints}
-        for number, (running, port) in missing.items():
+                for target in targets:
+                    wanted.setdefault(target, (running, stand_in_port(target)))
+        missing = {socket: found for socket, found in wanted.items() if socket not in self._endpoints}
+        for socket, (running, port) in missing.items():
             endpoint = _endpoint(running, port)
-            await self._open(endpoint, number, running)
-            self._endpoints[number] = endpoint
+            await self._open(endpoint, port.number, running)
+            self._endpoints[socket] = endpoint
+            self._owners[socket] = running
         return bool(missing)
 
-    async def _open(self, endpoint: Endpoint, number: int, running: RunningContainer) -> None:
+    async def _open(self, endpoint: Opened, number: int, running: RunningContainer) -> None:
         """Listen on the pod's port; where that is refused, on a free one, which the EndpointSlices then name."""
         if self._addresses.own:
             for _ in range(1 if self._endpoints else _ADDRESS_TRIES):
@@ -286,25 +338,40 @@ class RunningPod:
         )
 
 
-def _endpoint(running: RunningContainer, port: Port) -> Endpoint:
-    def respond(request: Request) -> Answer:
+def _endpoint(running: RunningContainer, port: Port) -> Opened:
+    """What listens on a port of a container."""
+
+    def now() -> Behaviour:
         assert running.behaviour is not None
-        return running.behaviour.answer(request, port)
+        return running.behaviour
 
-    def answered(request: Request, answer: Answer, seconds: float) -> None:
-        line = running.behaviour and running.behaviour.log(request, answer, seconds)
-        if line:
-            running.log.write(line)
-
-    return Endpoint(respond, answered)
+    return serve(now, port, running.log.write)
 
 
-def _declared(container: Container) -> set[int]:
-    """The TCP ports that a container's manifest names, in its ports and its probes."""
-    numbers = {port.container_port for port in container.ports if port.protocol == "TCP"}
-    for probe in (container.readiness_probe, container.liveness_probe, container.startup_probe):
-        action = probe and (probe.http_get or probe.tcp_socket)
+def _declared(container: Container) -> set[Socket]:
+    """The ports that a container's manifest names, in its ports and its probes."""
+    named = {Socket(port.protocol, port.container_port) for port in container.ports}
+    for probe in _probes(container):
+        action = probe.http_get or probe.tcp_socket or probe.grpc
         if action:
             with contextlib.suppress(ValueError):
-                numbers.add(int(action.port))
-    return numbers
+                named.add(Socket("TCP", int(action.port)))
+    return named
+
+
+def _https_probed(container: Container) -> set[int]:
+    """The ports that a container's probes call with HTTPS."""
+    names = {port.name: port.container_port for port in container.ports}
+    found: set[int] = set()
+    for probe in _probes(container):
+        if probe.http_get and probe.http_get.scheme.upper() == "HTTPS":
+            port = str(probe.http_get.port)
+            number = int(port) if port.isdecimal() else names.get(port)
+            if number is not None:
+                found.add(number)
+    return found
+
+
+def _probes(container: Container) -> list[core.Probe]:
+    probes = (container.readiness_probe, container.liveness_probe, container.startup_probe)
+    return [probe for probe in probes if probe]

@@ -15,8 +15,8 @@ HEADLESS_LABEL = "service.kubernetes.io/headless"
 MAX_ENDPOINTS = 1000
 """How many endpoints a slice may have (the API's own limit)."""
 
-RealPort = Callable[[core.Pod, int], int | None]
-"""The port that really listens for a port of a pod, or None when there is none to name."""
+RealPort = Callable[[core.Pod, int, str], int | None]
+"""The port that really listens for a port and transport (`TCP`, `UDP`) of a pod, or None when there is none to name."""
 
 
 class Backend(NamedTuple):
@@ -122,7 +122,7 @@ def _ports(
         if port.port in overrides:
             continue
         number = target_number(port, pod)
-        real = real_port(pod, number) if number is not None and port.protocol == "TCP" else number
+        real = None if number is None else real_port(pod, number, port.protocol)
         if real is not None:
             yield _port(port, real)
 

@@ -109,16 +109,89 @@ class EnvFromSource(Model):
     secret_ref: NamedSource | None = None
 
 
+class KeyToPath(Model):
+    """A key of a ConfigMap or Secret as a file of a volume."""
+
+    key: str
+    path: str
+
+
+class ConfigMapVolume(Model):
+    """A ConfigMap as a volume, whole or by items."""
+
+    name: str = ""
+    items: tuple[KeyToPath, ...] = ()
+    optional: bool = False
+
+
+class SecretVolume(Model):
+    """A Secret as a volume: named by `secretName`, or by `name` within a projected volume."""
+
+    secret_name: str = ""
+    name: str = ""
+    items: tuple[KeyToPath, ...] = ()
+    optional: bool = False
+
+
+class DownwardFile(Model):
+    """A field of the pod as a file."""
+
+    path: str
+    field_ref: core.ObjectFieldSelector | None = None
+
+
+class DownwardVolume(Model):
+    """Fields of the pod as a volume."""
+
+    items: tuple[DownwardFile, ...] = ()
+
+
+class ProjectedSource(Model):
+    """One source of a projected volume."""
+
+    config_map: ConfigMapVolume | None = None
+    secret: SecretVolume | None = None
+    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
+
+
+class ProjectedVolume(Model):
+    """Several sources in one volume."""
+
+    sources: tuple[ProjectedSource, ...] = ()
+
+
+class Volume(Model):
+    """A volume of a pod, as far as its content comes from the API."""
+
+    name: str
+    config_map: ConfigMapVolume | None = None
+    secret: SecretVolume | None = None
+    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
+    projected: ProjectedVolume | None = None
+
+
+class VolumeMount(Model):
+    """Where a container sees a volume."""
+
+    name: str
+    mount_path: str
+    sub_path: str = ""
+    sub_path_expr: str = ""
+
+
 class Container(core.Container):
-    """A container, with the variables that it takes from whole ConfigMaps and Secrets."""
+    """A container, with the variables that it takes from whole ConfigMaps and Secrets, and its mounts."""
 
     env_from: tuple[EnvFromSource, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
 
 
 class PodSpec(core.PodSpec):
     """A pod's desired state."""
 
     containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 class Pod(core.Pod):

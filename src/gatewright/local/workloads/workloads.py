@@ -19,6 +19,7 @@ from gatewright.local.workloads.set_controllers import DaemonSetController, Stat
 from gatewright.local.workloads.slices import Backend
 from gatewright.local.workloads.state import State
 from gatewright.local.workloads.templates import Pod, ReplicaSet
+from gatewright.local.workloads.volumes import volume_references
 from gatewright.model import core, discovery
 from gatewright.model.meta import Key, Object
 
@@ -174,7 +175,7 @@ class Workloads:
         """Pods that wait for a ConfigMap (kind 0) or Secret (kind 1) look again."""
         for change in changes:
             for pod in self._state.pods_in.lookup(change.key.namespace):
-                if change.key.name in references(pod)[kind]:
+                if change.key.name in references(pod)[kind] | volume_references(pod)[kind]:
                     self._kubelet.reconciler.enqueue(pod.key)
 
     def _ports_changed(self, pod: Pod) -> None:
