@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
@@ -284,8 +284,15 @@ class Context:
     def _read(self, collection: Collection[Any, Any], readers: _Readers, key: Hashable) -> None:
         if collection._rank >= self._call.node._rank:
             raise FlowError(f"{self._call.node.name} reads {collection.name}, which is made after it")
-        readers.setdefault(key, set()).add(self._call)
-        self._call.inputs.append((readers, key))
+        call = self._call
+        found = readers.get(key)
+        if found is None:
+            readers[key] = call
+        elif isinstance(found, set):
+            found.add(call)
+        elif found is not call:
+            readers[key] = {found, call}
+        call.inputs.append((readers, key))
 
 
 class _Call:
@@ -299,42 +306,91 @@ class _Call:
         self.inputs: list[tuple[_Readers, Hashable]] = []
 
     def forget(self) -> None:
-        for readers, key in self.inputs:
-            calls = readers.get(key)
-            if calls is not None:  # the same may have been read twice
-                calls.discard(self)
-                if not calls:
+        for readers, key in self.inputs:  # the same may have been read twice
+            found = readers.get(key)
+            if found is self:
+                del readers[key]
+            elif isinstance(found, set):
+                found.discard(self)
+                if not found:
                     del readers[key]
 
 
-_Readers: TypeAlias = dict[Hashable, set[_Call]]
-"""Which calls read what is under a key."""
+_Readers: TypeAlias = dict[Hashable, _Call | set[_Call]]
+"""Which calls read what is under a key. Most keys have one reader, and a set is several times as large as it."""
 
 
 def _mark(readers: _Readers, key: Hashable) -> None:
-    for call in readers.get(key, ()):
-        call.node._dirty.add(call.key)
+    found = readers.get(key)
+    if isinstance(found, set):
+        for call in found:
+            call.node._dirty.add(call.key)
+    elif found is not None:
+        found.node._dirty.add(found.key)
 
 
 class _Derived(Collection[J, R], Generic[K, V, J, R]):
-    def __init__(
-        self, flow: Flow, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], Mapping[J, R] | None]
-    ) -> None:
+    """What is computed from one collection's values by a function; how results become outputs is the subclass's."""
+
+    def __init__(self, flow: Flow, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], Any]) -> None:
         super().__init__(flow, name)
         self._of = of
         self._fn = fn
         self._calls: dict[K, _Call] = {}
-        self._outputs: dict[K, Mapping[J, R]] = {}
-        self._makers: dict[J, list[K]] = {}  # each list sorted
         self._dirty: set[Any] = set(of.keys())
         of._dependents.append(self)
+
+    def _run(self, key: K) -> Any:
+        """The function's result for one input, or None where there is none."""
+        call = self._calls.pop(key, None)
+        if call:
+            call.forget()
+        if self.errors:
+            self.errors.pop(key, None)
+        value = self._of._values.get(key)
+        if value is None:
+            return None
+        call = self._calls[key] = _Call(self, key)
+        try:
+            return self._fn(Context(call), key, value)
+        except Exception as error:  # noqa: BLE001 - one key's failure must not lose the others
+            self.errors[key] = error
+            if isinstance(error, FlowError):
+                self._flow._misuse = error
+            else:
+                _log.exception("deriving failed", collection=self.name, key=str(key))
+            return None
+
+
+class _Single(_Derived[K, V, K, R]):
+    """One output an input, under the input's key."""
+
+    def _settle(self) -> list[Change[K, R]]:
+        dirty, self._dirty = self._dirty, set()
+        changes = []
+        for key in dirty:
+            change = self._store(key, self._run(key))
+            if change:
+                changes.append(change)
+        return changes
+
+
+class _Many(_Derived[K, V, J, R]):
+    """Any number of outputs an input, under keys of their own."""
+
+    def __init__(
+        self, flow: Flow, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], Mapping[J, R] | None]
+    ) -> None:
+        super().__init__(flow, name, of, fn)
+        self._outputs: dict[K, Mapping[J, R]] = {}
+        self._makers: dict[J, list[K]] = {}  # each list sorted
 
     def _settle(self) -> list[Change[J, R]]:
         dirty, self._dirty = self._dirty, set()
         touched: dict[J, None] = {}
         for key in dirty:
             before = self._outputs.get(key, {})
-            after = self._run(key)
+            after: Mapping[J, R] = self._run(key) or {}
             if after:
                 self._outputs[key] = after
             else:
@@ -359,25 +415,6 @@ class _Derived(Collection[J, R], Generic[K, V, J, R]):
             if change:
                 changes.append(change)
         return changes
-
-    def _run(self, key: K) -> Mapping[J, R]:
-        call = self._calls.pop(key, None)
-        if call:
-            call.forget()
-        self.errors.pop(key, None)
-        value = self._of._values.get(key)
-        if value is None:
-            return {}
-        call = self._calls[key] = _Call(self, key)
-        try:
-            return self._fn(Context(call), key, value) or {}
-        except Exception as error:  # noqa: BLE001 - one key's failure must not lose the others
-            self.errors[key] = error
-            if isinstance(error, FlowError):
-                self._flow._misuse = error
-            else:
-                _log.exception("deriving failed", collection=self.name, key=str(key))
-            return {}
 
 
 class _Distinct(Collection[J, J]):
@@ -427,18 +464,17 @@ class Flow:
 
     def derive(self, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], R | None]) -> Collection[K, R]:
         """One output a key of `of`, or none where `fn` returns None."""
-
-        def single(ctx: Context, key: K, value: V) -> Mapping[K, R] | None:
-            result = fn(ctx, key, value)
-            return None if result is None else {key: result}
-
-        return self._derived(name, of, single)
+        node: _Single[K, V, R] = _Single(self, name, of, fn)
+        self._edited()
+        return node
 
     def derive_many(
         self, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], Mapping[J, R] | None]
     ) -> Collection[J, R]:
         """Any number of outputs a key of `of`, under keys of their own."""
-        return self._derived(name, of, fn)
+        node: _Many[K, V, J, R] = _Many(self, name, of, fn)
+        self._edited()
+        return node
 
     def distinct(self, name: str, index: Index[J, Any, Any]) -> Collection[J, J]:
         """The groups of an index as a collection: a key is there while its group has a member."""
@@ -451,13 +487,6 @@ class Flow:
         node = _Merged(self, name, of)
         self._edited()
         return node
-
-    def _derived(
-        self, name: str, of: Collection[K, V], fn: Callable[[Context, K, V], Mapping[J, R] | None]
-    ) -> Collection[J, R]:
-        node = _Derived(self, name, of, fn)
-        self._edited()
-        return cast("Collection[J, R]", node)
 
     @contextmanager
     def batch(self) -> Iterator[None]:

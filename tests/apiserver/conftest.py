@@ -19,7 +19,7 @@ from gatewright.local.apiserver import ApiServer, Store
 
 
 class InProcess:
-    """Calls an `Api` as an ASGI application, without a socket."""
+    """Calls an `Api`, without a socket."""
 
     def __init__(self, **options: Any) -> None:
         from gatewright.local.apiserver.app import Api
@@ -40,41 +40,20 @@ class InProcess:
         token: str = "secret",
     ) -> tuple[int, Any]:
         """The status and the decoded body of the answer. `body` goes as JSON unless it is bytes."""
-        path, _, query = path.partition("?")
+        from gatewright.local.apiserver.exchange import Answer, Request
+
         raw = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         headers = {"authorization": f"Bearer {token}", "accept": accept, "user-agent": "tests/1"}
         if raw:
             headers["content-type"] = content_type
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
-            "scheme": "https",
-            "server": ("127.0.0.1", 1),
-            "client": ("127.0.0.1", 2),
-            "root_path": "",
-        }
-        sent: list[Any] = []
-        requests = [{"type": "http.request", "body": raw, "more_body": False}]
-
-        async def receive() -> Any:
-            if requests:
-                return requests.pop()
-            return await asyncio.get_running_loop().create_future()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.api(scope, receive, send)
-        self.headers = {key.decode(): value.decode("latin-1") for key, value in sent[0]["headers"]}
-        content = b"".join(message.get("body", b"") for message in sent[1:])
-        is_json = "json" in self.headers.get("content-type", "") and ("watch=" not in query or sent[0]["status"] != 200)
-        return sent[0]["status"], msgspec.json.decode(content) if is_json else content
+        answer = self.api.answer(Request(method, path, headers, raw))
+        if not isinstance(answer, Answer):
+            answer = await answer
+        self.headers = {"content-type": answer.media_type, **dict(answer.headers)}
+        streamed = not isinstance(answer.body, bytes)
+        content = answer.body if isinstance(answer.body, bytes) else b"".join([chunk async for chunk in answer.body])
+        is_json = "json" in answer.media_type and not (streamed and "watch=" in path)
+        return answer.code, msgspec.json.decode(content) if is_json else content
 
     async def watch(self, path: str, **options: Any) -> list[Any]:
         """The events of a watch that ends by itself (`timeoutSeconds=1`, or a closed store)."""

@@ -118,17 +118,17 @@ async def test_a_revision_from_the_future_is_refused(api: Any) -> None:
     assert (code, status["reason"]) == (504, "Timeout")
 
 
-async def test_an_event_is_encoded_once_for_all(api: Any) -> None:
+async def test_an_object_is_encoded_once_for_all(api: Any) -> None:
     _, made = await api("POST", MAPS, config_map("a"))
     resource = api.api.catalog.named("", "configmaps")
     options = Options({"resourceVersion": str(int(made["metadata"]["resourceVersion"]) - 1)})
-    streams = [
-        Watch(api.store, Target(resource, "v1", "default"), options, "", api.api.reading).stream() for _ in range(2)
-    ]
-    for stream in streams:
-        assert b'"ADDED"' in await anext(stream)
+    accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
     event = api.store.table("configmaps").read(0)[-1]
-    assert len(event.lines) == 1
+    for form, encoded in (("", event.record.raw), (accept, b"PartialObjectMetadata")):
+        for _ in range(2):
+            stream = Watch(api.store, Target(resource, "v1", "default"), options, form, api.api.reading).stream()
+            assert encoded in await anext(stream)
+    assert len(event.record.encodings) == 1
 
 
 async def test_rows_of_a_table(api: Any) -> None:

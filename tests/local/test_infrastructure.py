@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatewright.local.infrastructure import istio_service
+from gatewright.envoy.listeners import Binding
+from gatewright.local.services import ISTIO, gateway_service
 from gatewright.model.codec import decode
 from gatewright.model.gateway import Gateway
 
@@ -15,7 +16,10 @@ def port_names(*listeners: tuple[str, int]) -> dict[int, str]:
         "listeners": [{"name": name, "port": port, "protocol": "HTTP"} for name, port in listeners],
     }
     gateway = decode(Gateway, {"metadata": {"namespace": "infra", "name": "gw"}, "spec": spec})
-    return {port["port"]: port["name"] for port in istio_service(gateway)["spec"]["ports"]}
+    return {
+        port["port"]: port["name"]
+        for port in gateway_service(gateway, ISTIO, Binding("127.0.0.1", {}))["spec"]["ports"]
+    }
 
 
 @pytest.mark.parametrize(

@@ -117,11 +117,12 @@ def table(gateways: Sequence[GatewayState], width: int | None = None) -> list[st
     """
     rows: list[tuple[list[str], tuple[ConditionState, ...]]] = []
     for gateway in gateways:
-        name, address = f"{gateway.namespace}/{gateway.name}", gateway.address or "none"
+        name, address = f"{gateway.namespace}/{gateway.name}", ", ".join(gateway.addresses) or gateway.address or "none"
         rows.append(([name, gateway.class_name, address, "", ""], gateway.conditions))
         for listener in gateway.listeners:
             port = f"{listener.protocol} {listener.port}"
-            cells = [f"  {listener.name}", port, listener.url or "not served", listener.hostname or "*"]
+            name = f"{listener.listener_set}/{listener.name}" if listener.listener_set else listener.name
+            cells = [f"  {name}", port, listener.url or "not served", listener.hostname or "*"]
             rows.append(([*cells, str(listener.attached_routes)], listener.conditions))
     if not rows:
         return []
@@ -150,7 +151,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _words(conditions: Iterable[ConditionState], *, colour: bool = False) -> Iterator[str]:
     """A word a condition: its type where it is as it should be, with the reason where it isn't."""
     for condition in conditions:
-        negative = condition.type in ("Conflicted", "OverlappingTLSConfig")
+        negative = condition.type in ("Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode")
         if negative and condition.status != "True":
             continue
         good = (condition.status == "True") != negative

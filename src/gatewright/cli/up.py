@@ -54,6 +54,8 @@ def up(
 
     gc.freeze()
     gc.enable()
+    # What lives long are trees without cycles; the default thresholds spend a fifth of a large cluster on looking.
+    gc.set_threshold(10_000, 20, 20)
     backends = [Backend(*parts) for parts in map(_backend, backend or ())]
     session = Session(
         paths=tuple(paths),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from gatewright.envoy.listeners import Binding
+from gatewright.topology import Transport
 
 _CLAIM_PORT = 61616
 _SHIFT = 8000
@@ -87,10 +88,12 @@ class Allocator:
         self._bindings: dict[object, Binding] = {}
         self._left: dict[object, str] = {}
         """The address that each name had when it was released, the last one at the end."""
-        self._opened: dict[str, dict[int, int]] = {}
-        """By address: the real port of each port that was ever asked for there."""
+        self._opened: dict[tuple[str, Transport], dict[int, int]] = {}
+        """By address and transport: the real port of each port that was ever asked for there."""
 
-    def bind(self, name: object, ports: Iterable[int], wanted: str | None = None) -> Binding:
+    def bind(
+        self, name: object, ports: Iterable[int], wanted: str | None = None, *, udp_ports: Iterable[int] = ()
+    ) -> Binding:
         """A binding for `ports`; keeps the address and ports that `name` has already. Raises `AddressError`.
 
         `wanted` is an address that the user asks for.
@@ -100,22 +103,31 @@ class Allocator:
             self.release(name)
             before = None
         host = before.host if before else self._host(name, wanted)
+        binding = Binding(
+            host,
+            self._real_ports(name, host, ports, "TCP", before.ports if before else {}),
+            self._real_ports(name, host, udp_ports, "UDP", before.udp_ports if before else {}),
+        )
+        self._bindings[name] = binding
+        return binding
+
+    def _real_ports(
+        self, name: object, host: str, ports: Iterable[int], transport: Transport, before: Mapping[int, int]
+    ) -> dict[int, int]:
         taken = {
             port
             for other, binding in self._bindings.items()
             if other != name and binding.host == host
-            for port in binding.ports.values()
+            for port in (binding.udp_ports if transport == "UDP" else binding.ports).values()
         }
         # On an address of its own, what was opened once is ours, even where a proxy has not let go of it yet.
-        opened = dict(before.ports if before else {}) if self._block.shared else self._opened.setdefault(host, {})
+        opened = dict(before) if self._block.shared else self._opened.setdefault((host, transport), {})
         real: dict[int, int] = {}
         for port in sorted(set(ports)):
             if port not in opened or opened[port] in taken:
-                opened[port] = _free_port(host, port, taken | set(real.values()))
+                opened[port] = _free_port(host, port, transport, taken | set(real.values()))
             real[port] = opened[port]
-        binding = Binding(host, real)
-        self._bindings[name] = binding
-        return binding
+        return real
 
     def release(self, name: object) -> None:
         """Take back what `name` has."""
@@ -157,7 +169,7 @@ class Allocator:
         if any(binding.host == host for binding in self._bindings.values()):
             raise AddressError(f"{wanted} belongs to another Gateway")
         try:
-            _try_bind(host, 0)
+            _try_bind(host, 0, "TCP")
         except OSError as error:
             raise AddressError(f"{wanted}: {error.strerror}") from None
         return host
@@ -171,7 +183,7 @@ def _spelled(address: str) -> str:
         return address
 
 
-def _free_port(host: str, port: int, taken: set[int]) -> int:
+def _free_port(host: str, port: int, transport: Transport, taken: set[int]) -> int:
     """`port` itself, or shifted where the system doesn't allow it, or the next free one."""
     candidates = [port, port + _SHIFT] if port < 1024 else [port]
     candidates += range(port + _SHIFT + 1, min(port + _SHIFT + 1000, 65536))
@@ -180,16 +192,18 @@ def _free_port(host: str, port: int, taken: set[int]) -> int:
         if candidate in taken or candidate > 65535:
             continue
         try:
-            _try_bind(host, candidate)
+            _try_bind(host, candidate, transport)
         except OSError:
             continue
         return candidate
     raise AddressError(f"port {port} of {host} is in use, and so are its substitutes")
 
 
-def _try_bind(host: str, port: int) -> None:
+def _try_bind(host: str, port: int, transport: Transport) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM) as probe:
+        if transport == "TCP":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
-        probe.listen(1)
+        if transport == "TCP":
+            probe.listen(1)

@@ -31,7 +31,7 @@ from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
-from gatewright.local.news import News, Newsroom
+from gatewright.local.news import News, Newsroom, routes_by_kind
 from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
@@ -40,6 +40,7 @@ from gatewright.model.apps import DaemonSet, Deployment, StatefulSet
 from gatewright.model.core import Pod
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution, resolve
+from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerSetStatus
 
 _FIELD_MANAGER = "gatewright-edge"
 _IN_PROGRESS = ("Pending", "AddressNotAssigned")
@@ -182,7 +183,8 @@ class LocalEdge:
 
         topology = self.resolution.topology
         collections: tuple[Collection[Any, Any], ...] = (
-            *(self.resolution.gateway_statuses, self.resolution.http_routes),
+            *(self.resolution.gateway_statuses, self.resolution.listener_set_statuses),
+            *(resolved for _, _, resolved in routes_by_kind(self.inputs, self.resolution)),
             *(topology.endpoints, topology.certificates),
             *(self._deployments, self._stateful_sets, self._daemon_sets, self._pods),
         )
@@ -191,12 +193,16 @@ class LocalEdge:
 
     def pending(self) -> list[str]:
         """What is still on its way to where it will stay, in words."""
+        statuses: list[tuple[str, ResolvedGatewayStatus | ResolvedListenerSetStatus]] = [
+            *((f"Gateway {key}", status) for key, status in self.resolution.gateway_statuses.items()),
+            *((f"ListenerSet {key}", status) for key, status in self.resolution.listener_set_statuses.items()),
+        ]
         gateways = [
             f"{subject}: {condition.message}"
-            for key, status in self.resolution.gateway_statuses.items()
+            for name, status in statuses
             for subject, conditions in (
-                (f"Gateway {key}", status.conditions),
-                *((f"Gateway {key} listener {listener.name}", listener.conditions) for listener in status.listeners),
+                (name, status.conditions),
+                *((f"{name} listener {listener.name}", listener.conditions) for listener in status.listeners),
             )
             for condition in conditions
             if condition.type == "Programmed" and condition.reason in _IN_PROGRESS

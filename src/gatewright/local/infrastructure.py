@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import NamedTuple
+
+from msgspec import structs
 
 from gatewright.cluster import Client, Invalid, Reconciler
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
 from gatewright.local.addresses import AddressError, Allocator, Block
+from gatewright.local.services import (
+    GATEWAY_NAME,
+    ISTIO,
+    endpoint_slice,
+    gateway_service,
+    holds,
+    infrastructure_metadata,
+    serves,
+    service_key,
+)
 from gatewright.model.core import Service
-from gatewright.model.discovery import EndpointSlice
 from gatewright.model.gateway import Gateway
 from gatewright.model.gateway.gateway import GatewayStatusAddress
 from gatewright.model.meta import Key
 from gatewright.resolve import Addresses, Inputs, Resolution
 from gatewright.resolve.gateways import ResolvedGateway
+from gatewright.topology import PortKey
 
-ISTIO = "istio.io/gateway-controller"
 GATEWRIGHT = "gatewright.dev/gateway-controller"
 CLASSES = {"istio": ISTIO, "gatewright": GATEWRIGHT}
 """The GatewayClasses that a local edge offers, with their controllers."""
 
 _FIELD_MANAGER = "gatewright-infrastructure"
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-_STATUS_PORT = {"name": "status-port", "port": 15021, "protocol": "TCP"}
+
+
+class _Name(NamedTuple):
+    """What an address is allotted to: a Gateway and the address that it asks for."""
+
+    gateway: Key
+    wanted: str
 
 
 class Infrastructure:
     """Binds every Gateway of ours to an address, and tells resolution of it, while it runs (`async with`).
 
     For class `istio` the way is Istio's: a Service of type LoadBalancer named `<gateway>-istio`, whose ingress address
-    becomes the Gateway's. The load balancer here is the loopback address itself.
+    becomes the Gateway's; its hostname does where the Service has another type. The load balancer here is the loopback
+    address itself. For class `gatewright` there is a Service where `spec.infrastructure` asks for labels or
+    annotations, to carry them (GEP-1867); the Gateway's address doesn't wait for it.
     """
 
     def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, block: Block) -> None:
@@ -42,8 +58,13 @@ class Infrastructure:
         self._inputs = inputs
         self._resolution = resolution
         self._allocator = Allocator(block)
+        self._names: dict[Key, dict[_Name, str | None]] = {}
+        self._problems: dict[Key, str] = {}  # of addresses that a Gateway of class istio asks for
+        self._remarked: set[Key] = set()  # what a Service has too many of is seen by its field manager only
         self._services: Reconciler[Key] = Reconciler("gateway service", self._apply_service)
+        self._by_gateway = resolution.ports.index(lambda port, _: [port.gateway], name="ports to bind by gateway")
         resolution.gateways.subscribe(self._gateways_changed)
+        resolution.ports.subscribe(self._ports_changed)
         inputs.services.subscribe(self._services_changed)
         # Labels and annotations of the infrastructure are no part of the resolved Gateway.
         inputs.gateways.subscribe(self._specs_changed)
@@ -62,176 +83,130 @@ class Infrastructure:
         with self._inputs.flow.batch():
             for key, _, gateway in changes:
                 if gateway is None:
-                    self._allocator.release(key)
-                    self.bindings.delete(key)
+                    self._release(key)
                     self._inputs.addresses.delete(key)
                 else:
                     self._bind(gateway)
 
+    def _ports_changed(self, changes: Iterable[Change[PortKey, PortKey]]) -> None:
+        with self._inputs.flow.batch():
+            for key in dict.fromkeys(change.key.gateway for change in changes):
+                gateway = self._resolution.gateways.get(key)
+                if gateway:
+                    self._bind(gateway)
+
     def _bind(self, gateway: ResolvedGateway) -> None:
-        spec = self._inputs.gateways[gateway.key].spec
-        wanted = next((address.value for address in spec.addresses if address.value), None)
-        try:
-            binding = self._allocator.bind(gateway.key, {item.port for item in gateway.listeners}, wanted)
-        except AddressError as error:
-            self._allocator.release(gateway.key)
-            self.bindings.delete(gateway.key)
-            self._inputs.addresses.set(gateway.key, Addresses(problem=str(error)))
+        """Bind the Gateway's ports on every address that it asks for and can have."""
+        key, ports = gateway.key, self._by_gateway.lookup(gateway.key)
+        tcp = {port.port for port in ports if port.transport == "TCP"}
+        udp = {port.port for port in ports if port.transport == "UDP"}
+        names = {
+            _Name(key, address.value or f"any {number}" if number else address.value or ""): address.value
+            for number, address in enumerate(self._inputs.gateways[key].spec.addresses)
+        } or {_Name(key, ""): None}
+        for name in self._names.get(key, {}).keys() - names.keys():
+            self._allocator.release(name)
+        self._names[key] = names
+        bound: list[Binding] = []
+        problems: list[str] = []
+        for name, wanted in names.items():
+            try:
+                bound.append(self._allocator.bind(name, tcp, wanted, udp_ports=udp))
+            except AddressError as error:
+                self._allocator.release(name)
+                problems.append(str(error))
+        problem = "; ".join(problems)
+        if not bound:
+            self.bindings.delete(key)
+            self._inputs.addresses.set(key, Addresses(problem=problem))
             return
-        self.bindings.set(gateway.key, binding)
+        self.bindings.set(key, structs.replace(bound[0], others=tuple(bound[1:])))
         if gateway.controller == ISTIO:
-            self._services.enqueue(gateway.key)
-            self._read_address(gateway.key)
+            self._problems[key] = problem
+            self._services.enqueue(key)
+            self._read_address(key)
         else:
-            self._inputs.addresses.set(gateway.key, Addresses((GatewayStatusAddress(value=binding.host),)))
+            values = tuple(GatewayStatusAddress(value=binding.host) for binding in bound)
+            self._inputs.addresses.set(key, Addresses(values, problem))
+            if self._has_service(key):
+                self._services.enqueue(key)
+
+    def _release(self, key: Key) -> None:
+        for name in self._names.pop(key, {}):
+            self._allocator.release(name)
+        self._problems.pop(key, None)
+        self.bindings.delete(key)
+
+    def _has_service(self, key: Key) -> bool:
+        """Whether a Gateway of ours has a Service, or should have one."""
+        resolved, gateway = self._resolution.gateways.get(key), self._inputs.gateways.get(key)
+        if resolved is None or gateway is None:
+            return False
+        infrastructure = gateway.spec.infrastructure
+        asked = infrastructure is not None and bool(infrastructure.labels or infrastructure.annotations)
+        return resolved.controller == ISTIO or asked or service_key(key, resolved.controller) in self._inputs.services
 
     def _specs_changed(self, changes: Iterable[Change[Key, Gateway]]) -> None:
         for key, old, new in changes:
-            if old and new and old.spec.infrastructure != new.spec.infrastructure and key in self.bindings:
-                gateway = self._resolution.gateways.get(key)
-                if gateway and gateway.controller == ISTIO:
-                    self._services.enqueue(key)
+            if (
+                old
+                and new
+                and infrastructure_metadata(old) != infrastructure_metadata(new)
+                and key in self.bindings
+                and self._has_service(key)
+            ):
+                self._remarked.add(key)
+                self._services.enqueue(key)
 
     def _services_changed(self, changes: Iterable[Change[Key, Service]]) -> None:
         for _, old, new in changes:
             service = new or old
-            name = service.metadata.labels.get(_GATEWAY_NAME) if service else None
+            name = service.metadata.labels.get(GATEWAY_NAME) if service else None
             if service and name:
                 key = Key(service.namespace, name)
                 gateway = self._resolution.gateways.get(key)
-                if gateway and gateway.controller == ISTIO:
-                    self._read_address(key)
+                if gateway and service.key == service_key(key, gateway.controller) and key in self.bindings:
+                    if gateway.controller == ISTIO:
+                        self._read_address(key)
                     self._services.enqueue(key)
 
     def _read_address(self, key: Key) -> None:
-        service = self._inputs.services.get(_service_key(key))
-        ingress = service.status.load_balancer.ingress if service else ()
-        self._inputs.addresses.set(
-            key,
-            Addresses(
-                tuple(
-                    GatewayStatusAddress(type="IPAddress" if entry.ip else "Hostname", value=entry.ip or entry.hostname)
-                    for entry in ingress
-                )
-            ),
-        )
+        """Istio's way: the load balancer's addresses, or the hostname of a Service that has none."""
+        service = self._inputs.services.get(service_key(key, ISTIO))
+        if service is not None and service.spec.type != "LoadBalancer":
+            hostname = f"{service.name}.{service.namespace}.svc.cluster.local"
+            values: tuple[GatewayStatusAddress, ...] = (GatewayStatusAddress(type="Hostname", value=hostname),)
+        else:
+            values = tuple(
+                GatewayStatusAddress(type="IPAddress" if entry.ip else "Hostname", value=entry.ip or entry.hostname)
+                for entry in (service.status.load_balancer.ingress if service else ())
+            )
+        self._inputs.addresses.set(key, Addresses(values, self._problems.get(key, "")))
 
     async def _apply_service(self, key: Key) -> None:
         gateway, binding = self._inputs.gateways.get(key), self.bindings.get(key)
-        if gateway is None or binding is None or gateway.deleting:
+        resolved = self._resolution.gateways.get(key)
+        if gateway is None or binding is None or resolved is None or gateway.deleting:
             return
-        service = istio_service(gateway)
-        target = _service_key(key)
+        service = gateway_service(gateway, resolved.controller, binding)
+        target = service_key(key, resolved.controller)
         current = self._inputs.services.get(target)
-        if current is None or not _holds(current, service):
+        if current is None or key in self._remarked or not holds(current, service):
+            self._remarked.discard(key)
             try:
                 await self._client.apply(service, field_manager=_FIELD_MANAGER)
             except Invalid as error:
                 # Trying again is of no use before the Gateway changes, and then this is called anew.
-                self._inputs.addresses.set(key, Addresses(problem=f"its Service can't be made: {error.message}"))
+                known = self._inputs.addresses.get(key) or Addresses()
+                problem = f"its Service can't be made: {error.message}"
+                self._inputs.addresses.set(key, structs.replace(known, problem=problem))
                 return
-        slice_ = _slice(gateway, binding, service)
+        slice_ = endpoint_slice(gateway, binding, service)
         found = self._inputs.endpoint_slices.get(Key(key.namespace, slice_["metadata"]["name"]))
-        if found is None or not _serves(found, slice_):
+        if found is None or not serves(found, slice_):
             await self._client.apply(slice_, field_manager=_FIELD_MANAGER)
+        hosts = [each.host for each in (binding, *binding.others)]
         ingress = current.status.load_balancer.ingress if current else ()
-        if service["spec"]["type"] == "LoadBalancer" and [entry.ip for entry in ingress] != [binding.host]:
-            status = {"status": {"loadBalancer": {"ingress": [{"ip": binding.host, "ipMode": "VIP"}]}}}
+        if service["spec"]["type"] == "LoadBalancer" and [entry.ip for entry in ingress] != hosts:
+            status = {"status": {"loadBalancer": {"ingress": [{"ip": host, "ipMode": "VIP"} for host in hosts]}}}
             await self._client.patch(Service, target, status, subresource="status")
-
-
-def istio_service(gateway: Gateway) -> dict[str, Any]:
-    """The Service that Istio makes for a Gateway (Istio documentation, Gateway API, Automated Deployment)."""
-    infrastructure = gateway.spec.infrastructure
-    labels = {**gateway.metadata.labels, **(infrastructure.labels if infrastructure else {})}
-    annotations = dict(infrastructure.annotations) if infrastructure else {}
-    ports: dict[int, dict[str, Any]] = {15021: _STATUS_PORT}
-    for listener in gateway.spec.listeners:
-        name = _port_name(listener.name, listener.port, {port["name"] for port in ports.values()})
-        ports.setdefault(
-            listener.port,
-            {"name": name, "port": listener.port, "protocol": "TCP", "appProtocol": listener.protocol.lower()},
-        )
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": _service_key(gateway.key).name,
-            "namespace": gateway.namespace,
-            "labels": {
-                **labels,
-                _GATEWAY_NAME: gateway.name,
-                "gateway.networking.k8s.io/gateway-class-name": gateway.spec.gateway_class_name,
-                "gateway.istio.io/managed": "istio.io-gateway-controller",
-            },
-            "annotations": annotations,
-            "ownerReferences": _owned_by(gateway),
-        },
-        "spec": {
-            "type": annotations.get("networking.istio.io/service-type", "LoadBalancer"),
-            "selector": {_GATEWAY_NAME: gateway.name},
-            "ports": [ports[number] for number in sorted(ports)],
-        },
-    }
-
-
-def _port_name(listener: str, port: int, taken: AbstractSet[str]) -> str:
-    """A listener's name as one of a Service's port; where another port has it already, the number tells them apart."""
-    name = re.sub(r"[^a-z0-9-]+", "-", listener.lower())[:63].strip("-")
-    return name if name not in taken else f"{name[:57].rstrip('-')}-{port}"
-
-
-def _slice(gateway: Gateway, binding: Binding, service: dict[str, Any]) -> dict[str, Any]:
-    names = {port["port"]: port["name"] for port in service["spec"]["ports"]}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": f"{_service_key(gateway.key).name}-proxy",
-            "namespace": gateway.namespace,
-            "labels": {
-                "kubernetes.io/service-name": _service_key(gateway.key).name,
-                "endpointslice.kubernetes.io/managed-by": "gatewright.dev",
-            },
-            "ownerReferences": _owned_by(gateway),
-        },
-        "addressType": "IPv6" if ":" in binding.host else "IPv4",
-        "endpoints": [{"addresses": [binding.host], "conditions": {"ready": True}}],
-        "ports": [
-            {"name": names[port], "port": bound, "protocol": "TCP"} for port, bound in sorted(binding.ports.items())
-        ],
-    }
-
-
-def _owned_by(gateway: Gateway) -> list[dict[str, Any]]:
-    return [
-        {
-            "apiVersion": gateway.api_version,
-            "kind": gateway.kind,
-            "name": gateway.name,
-            "uid": gateway.metadata.uid,
-            "controller": True,
-        }
-    ]
-
-
-def _service_key(gateway: Key) -> Key:
-    return Key(gateway.namespace, f"{gateway.name}-istio")
-
-
-def _holds(service: Service, wanted: dict[str, Any]) -> bool:
-    metadata, spec = wanted["metadata"], wanted["spec"]
-    ports = [(port.name, port.port, port.app_protocol) for port in service.spec.ports]
-    return (
-        metadata["labels"].items() <= service.metadata.labels.items()
-        and metadata["annotations"].items() <= service.metadata.annotations.items()
-        and service.spec.type == spec["type"]
-        and service.spec.selector == spec["selector"]
-        and ports == [(port["name"], port["port"], port.get("appProtocol")) for port in spec["ports"]]
-    )
-
-
-def _serves(found: EndpointSlice, wanted: dict[str, Any]) -> bool:
-    return [endpoint.addresses[0] for endpoint in found.endpoints] == wanted["endpoints"][0]["addresses"] and [
-        (port.name, port.port) for port in found.ports
-    ] == [(port["name"], port["port"]) for port in wanted["ports"]]

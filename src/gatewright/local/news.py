@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from gatewright.flow import Change
+from gatewright.flow import Change, Collection
+from gatewright.model.gateway import Listener
 from gatewright.model.gateway.shared import RouteParentStatus
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
+from gatewright.resolve.policies import ResolvedPolicyStatus
 from gatewright.resolve.routes import ResolvedRoute
-from gatewright.resolve.statuses import ResolvedGatewayStatus
+from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerSetStatus
 from gatewright.topology import BackendKey, Endpoints
 
 _FIELD = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
-_NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid")
+_NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid", "InsecureFrontendValidationMode")
 """The conditions that are bad when they hold."""
 
 
@@ -41,27 +44,33 @@ class Newsroom:
         self._inputs = inputs
         self._publish = publish
         self.hold = True
-        resolution.http_routes.subscribe(self._routes)
-        resolution.gateway_statuses.subscribe(self._gateways)
+        for kind, source, resolved in routes_by_kind(inputs, resolution):
+            resolved.subscribe(partial(self._routes, kind, source))
+        resolution.gateway_statuses.subscribe(partial(self._parents, "Gateway"))
+        resolution.listener_set_statuses.subscribe(partial(self._parents, "ListenerSet"))
+        resolution.backend_tls_policies.subscribe(self._policies)
         resolution.topology.endpoints.subscribe(self._endpoints)
 
     def _say(self, level: Literal["good", "bad", "info"], subject: str, text: str) -> None:
         if not self.hold:
             self._publish(News(level, subject, text))
 
-    def _routes(self, changes: Iterable[Change[Key, ResolvedRoute]]) -> None:
+    def _routes(self, kind: str, source: Collection[Key, Any], changes: Iterable[Change[Key, ResolvedRoute]]) -> None:
         for key, old, new in changes:
-            subject = f"HTTPRoute {key}"
+            subject = f"{kind} {key}"
             if new is None:
-                gone = key not in self._inputs.http_routes
-                self._say("info", subject, "deleted" if gone else "names no Gateway of ours any more")
+                text = "deleted" if key not in source else "names no Gateway of ours any more"
+                self._say("info", subject, text)
                 continue
             for level, text in route_news(old, new):
                 self._say(level, subject, text)
 
-    def _gateways(self, changes: Iterable[Change[Key, ResolvedGatewayStatus]]) -> None:
+    def _parents(
+        self, kind: str, changes: Iterable[Change[Key, ResolvedGatewayStatus] | Change[Key, ResolvedListenerSetStatus]]
+    ) -> None:
+        """Of objects that have listeners."""
         for key, old, new in changes:
-            subject = f"Gateway {key}"
+            subject = f"{kind} {key}"
             if new is None:
                 self._say("info", subject, "deleted")
                 continue
@@ -72,6 +81,13 @@ class Newsroom:
                 self._conditions(
                     f"{subject} listener {listener.name}", known.conditions if known else (), listener.conditions
                 )
+
+    def _policies(self, changes: Iterable[Change[Key, ResolvedPolicyStatus]]) -> None:
+        for key, old, new in changes:
+            before = {ancestor.ancestor_ref: ancestor.conditions for ancestor in old.ancestors} if old else {}
+            for ancestor in new.ancestors if new else ():
+                subject = f"BackendTLSPolicy {key} for {ancestor.ancestor_ref.name}"
+                self._conditions(subject, before.get(ancestor.ancestor_ref, ()), ancestor.conditions)
 
     def _conditions(self, subject: str, old: tuple[Condition, ...], new: tuple[Condition, ...]) -> None:
         before = {condition.type: (condition.status, condition.reason, condition.message) for condition in old}
@@ -95,9 +111,28 @@ class Newsroom:
                 continue
             text = f"{now} endpoint{'' if now == 1 else 's'} (before: {was})"
             if now == 0:
-                self._say("bad", f"Service {key}", "no endpoint is left: its requests are answered 503")
+                self._say("bad", f"Service {key}", f"no endpoint is left: {_without_endpoints(key)}")
             else:
                 self._say("good" if now > was else "info", f"Service {key}", text)
+
+
+def routes_by_kind(
+    inputs: Inputs, resolution: Resolution
+) -> tuple[tuple[str, Collection[Key, Any], Collection[Key, ResolvedRoute]], ...]:
+    """Each kind of route with its objects and what became of them."""
+    return (
+        ("HTTPRoute", inputs.http_routes, resolution.http_routes),
+        ("GRPCRoute", inputs.grpc_routes, resolution.grpc_routes),
+        ("TLSRoute", inputs.tls_routes, resolution.tls_routes),
+        ("TCPRoute", inputs.tcp_routes, resolution.tcp_routes),
+        ("UDPRoute", inputs.udp_routes, resolution.udp_routes),
+    )
+
+
+def _without_endpoints(backend: BackendKey) -> str:
+    if backend.transport == "UDP":
+        return "its datagrams get no answer"
+    return "its requests are answered 503" if backend.use == "http" else "its connections are closed"
 
 
 def route_news(old: ResolvedRoute | None, new: ResolvedRoute) -> list[tuple[Literal["good", "bad", "info"], str]]:
@@ -115,7 +150,7 @@ def route_news(old: ResolvedRoute | None, new: ResolvedRoute) -> list[tuple[Lite
                 lines.append(("bad", f"{gateway}: {condition.reason}: {condition.message}"))
             elif condition.type == "Accepted":
                 lines.append(("good", attachment.message))
-    if not lines and old and old.rules != new.rules:
+    if not lines and old and (old.rules, old.streams) != (new.rules, new.streams):
         lines.append(("info", "rules changed"))
     return lines
 
@@ -128,46 +163,68 @@ def standing_problems(inputs: Inputs, resolution: Resolution) -> list[News]:
     """Everything that is wrong as things stand, for the report at the start."""
     found: list[News] = []
 
-    def add(kind: str, key: Key, text: str, *, field: str = "", part: str = "") -> None:
-        named = _FIELD.search(text)
-        about = (kind, key, field or (named[0] if named else ""))
-        found.append(News("bad", f"{kind} {key}{part}", text, about))
-
     for key, gateway in sorted(inputs.gateways.items()):
         if Key("", gateway.spec.gateway_class_name) not in inputs.gateway_classes:
             known = ", ".join(sorted(name.name for name in inputs.gateway_classes))
             text = f"spec.gatewayClassName: GatewayClass {gateway.spec.gateway_class_name} does not exist"
-            add("Gateway", key, f"{text}; there is {known}" if known else text)
+            found.append(_standing("Gateway", key, f"{text}; there is {known}" if known else text))
         status = resolution.gateway_statuses.get(key)
-        if status is None:
-            continue
-        wrong = [listener for listener in status.listeners if _failing(listener.conditions)]
-        for condition in _failing(status.conditions):
-            # That some listener isn't valid is said of the listener itself.
-            if not (wrong and condition.reason == "ListenersNotValid"):
-                add("Gateway", key, _sentence(condition))
-        for listener in wrong:
-            index = next((i for i, item in enumerate(gateway.spec.listeners) if item.name == listener.name), 0)
-            for condition in _failing(listener.conditions)[:1]:
-                text = _sentence(condition)
-                named = _FIELD.search(text)
-                field = named[0] if named else f"spec.listeners[{index}]"
-                add("Gateway", key, text, field=field, part=f" listener {listener.name}")
-    for key, route in sorted(inputs.http_routes.items()):
-        resolved = resolution.http_routes.get(key)
-        for level, text in route_news(None, resolved) if resolved else ():
-            if level == "bad":
-                add("HTTPRoute", key, text)
-        for number, parent in enumerate(route.spec.parent_refs):
-            target = Key(parent.namespace or key.namespace, parent.name)
-            if parent.kind == "Gateway" and target not in inputs.gateways:
-                add("HTTPRoute", key, f"spec.parentRefs[{number}]: Gateway {target} does not exist")
+        if status:
+            found += _wrong_with("Gateway", key, gateway.spec.listeners, status)
+    for key, listener_set in sorted(inputs.listener_sets.items()):
+        set_status = resolution.listener_set_statuses.get(key)
+        if set_status:
+            found += _wrong_with("ListenerSet", key, listener_set.spec.listeners, set_status)
+    parents = {"Gateway": inputs.gateways.keys(), "ListenerSet": inputs.listener_sets.keys()}
+    for kind, source, resolved in routes_by_kind(inputs, resolution):
+        for key, route in sorted(source.items()):
+            of_ours = resolved.get(key)
+            for level, text in route_news(None, of_ours) if of_ours else ():
+                if level == "bad":
+                    found.append(_standing(kind, key, text))
+            for number, parent in enumerate(route.spec.parent_refs):
+                target = Key(parent.namespace or key.namespace, parent.name)
+                if parent.kind in parents and target not in parents[parent.kind]:
+                    text = f"spec.parentRefs[{number}]: {parent.kind} {target} does not exist"
+                    found.append(_standing(kind, key, text))
+    for key, policy in sorted(resolution.backend_tls_policies.items()):
+        wrong = dict.fromkeys(_sentence(c) for ancestor in policy.ancestors for c in _failing(ancestor.conditions))
+        found += [_standing("BackendTLSPolicy", key, text) for text in wrong]
     for backend, endpoints in sorted(resolution.topology.endpoints.items()):
         if not endpoints.endpoints:
-            text = "has no endpoint: its requests are answered 503"
+            text = f"has no endpoint: {_without_endpoints(backend)}"
             found.append(
                 News("bad", f"Service {backend}", text, ("Service", Key(backend.namespace, backend.service), ""))
             )
+    return found
+
+
+def _standing(kind: str, key: Key, text: str, *, field: str = "", part: str = "") -> News:
+    named = _FIELD.search(text)
+    return News("bad", f"{kind} {key}{part}", text, (kind, key, field or (named[0] if named else "")))
+
+
+def _wrong_with(
+    kind: str,
+    key: Key,
+    specs: Sequence[Listener],
+    status: ResolvedGatewayStatus | ResolvedListenerSetStatus,
+) -> list[News]:
+    """What is wrong with an object that has listeners, and with those."""
+    wrong = [listener for listener in status.listeners if _failing(listener.conditions)]
+    # That some listener isn't valid is said of the listener itself.
+    found = [
+        _standing(kind, key, _sentence(condition))
+        for condition in _failing(status.conditions)
+        if not (wrong and condition.reason == "ListenersNotValid")
+    ]
+    for listener in wrong:
+        index = next((i for i, item in enumerate(specs) if item.name == listener.name), 0)
+        for condition in _failing(listener.conditions)[:1]:
+            text = _sentence(condition)
+            named = _FIELD.search(text)
+            field = named[0] if named else f"spec.listeners[{index}]"
+            found.append(_standing(kind, key, text, field=field, part=f" listener {listener.name}"))
     return found
 
 

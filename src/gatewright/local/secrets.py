@@ -17,13 +17,13 @@ from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Collection, Context
 from gatewright.local.certificates import Authority, ServerCertificate, is_host_name, names_of
 from gatewright.model.core import Secret
-from gatewright.model.gateway import Gateway
+from gatewright.model.gateway import Gateway, ListenerSet
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution
 from gatewright.resolve.certificates import secret_key
-from gatewright.resolve.gateways import ResolvedGateway
 from gatewright.resolve.grants import permitted
-from gatewright.topology import ListenerKey
+from gatewright.resolve.listeners import ResolvedListener
+from gatewright.topology import NO_SET, ListenerKey
 
 GENERATED = "gatewright.dev/generated"
 """Annotation of the Secrets that `up` makes; without it a Secret is the user's and stays as it is."""
@@ -40,9 +40,9 @@ class WantedSecret(Struct, frozen=True):
 
 
 class GeneratedSecrets:
-    """Makes the Secrets that listeners of our Gateways name and nobody has made, while it runs (`async with`).
+    """Makes the Secrets that listeners name and nobody has made, while it runs (`async with`).
 
-    Only for the Gateways among the kinds and keys of `given`.
+    Only for the Gateways and ListenerSets among the kinds and keys of `given`.
     """
 
     def __init__(
@@ -116,30 +116,39 @@ def _wanted(
     authority: Authority,
 ) -> Collection[Key, WantedSecret]:
     flow = inputs.flow
-    hosts_of = resolution.topology.hosts.index(lambda host, _: [host.listener])
+    topology = resolution.topology
+    hosts_of = topology.hosts.index(lambda host, _: [host.listener], name="hosts by listener")
+    streams_of = topology.streams.index(lambda key, _: [key[0].listener], name="streams by listener")
 
-    def names(ctx: Context, key: Key, resolved: ResolvedGateway) -> dict[tuple[Key, Key], tuple[str, ...]] | None:
-        """By Secret and Gateway: the names that the Gateway's listeners need."""
-        gateway: Gateway | None = ctx.get(inputs.gateways, key)
-        binding = ctx.get(bindings, key)
-        if gateway is None or binding is None or not ctx.get(given, ("Gateway", key)):
+    def names(
+        ctx: Context, key: ListenerKey, _: ResolvedListener
+    ) -> dict[tuple[Key, ListenerKey], tuple[str, ...]] | None:
+        """By Secret and listener: the names that the listener needs."""
+        kind, parent_key = ("Gateway", key.gateway) if key.listener_set == NO_SET else ("ListenerSet", key.listener_set)
+        parent: Gateway | ListenerSet | None = (
+            ctx.get(inputs.gateways, parent_key) if kind == "Gateway" else ctx.get(inputs.listener_sets, parent_key)
+        )
+        binding = ctx.get(bindings, key.gateway)
+        if parent is None or binding is None or not ctx.get(given, (kind, parent_key)):
             return None
-        found: dict[tuple[Key, Key], tuple[str, ...]] = {}
-        for listener in gateway.spec.listeners:
-            if listener.protocol != "HTTPS" or listener.tls is None:
-                continue
-            hosts = [host.hostname for host in ctx.lookup(hosts_of, ListenerKey(key, listener.name))]
-            own = [listener.hostname] if listener.hostname else []
-            for ref in listener.tls.certificate_refs:
-                secret = secret_key(key, ref)
-                if secret and permitted(ctx, inputs, "Gateway", key.namespace, "", "Secret", secret):
-                    # The API takes labels that no DNS name has; a certificate can not name them.
-                    possible = [name for name in (*own, *hosts) if is_host_name(name)]
-                    wanted = (*found.get((secret, key), ()), *possible, binding.host, "localhost")
-                    found[secret, key] = tuple(dict.fromkeys(wanted))
-        return found
+        listener = next((spec for spec in parent.spec.listeners if spec.name == key.name), None)
+        if listener is None or listener.protocol not in ("HTTPS", "TLS") or listener.tls is None:
+            return None
+        own = [listener.hostname] if listener.hostname else []
+        hosts = [host.hostname for host in ctx.lookup(hosts_of, key)]
+        hosts += [placed.host.hostname for placed in ctx.lookup(streams_of, key)]
+        # The API takes labels that no DNS name has; a certificate can not name them.
+        possible = [name for name in (*own, *hosts) if is_host_name(name)]
+        addresses = [each.host for each in (binding, *binding.others)]
+        wanted = tuple(dict.fromkeys((*possible, *addresses, "localhost")))
+        secrets = [secret_key(parent_key, ref) for ref in listener.tls.certificate_refs]
+        return {
+            (secret, key): wanted
+            for secret in secrets
+            if secret and permitted(ctx, inputs, kind, parent_key.namespace, "", "Secret", secret)
+        }
 
-    needed = flow.derive_many("certificate names", resolution.gateways, names)
+    needed = flow.derive_many("certificate names", resolution.listeners, names)
     by_secret = needed.index(lambda key, _: [key[0]])
 
     def wanted(ctx: Context, key: Key, _: Key) -> WantedSecret | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,8 +13,9 @@ from gatewright.flow import Collection
 from gatewright.model.gateway import ListenerStatus
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
-from gatewright.resolve.gateways import ResolvedGateway, ResolvedListener
-from gatewright.topology import ListenerKey, Match, Placement
+from gatewright.resolve.gateways import ResolvedGateway, ResolvedListenerSet
+from gatewright.resolve.listeners import ResolvedListener
+from gatewright.topology import NO_SET, HostKey, ListenerKey, Match, Placement
 
 _WELL_KNOWN = {"http": 80, "https": 443}
 
@@ -33,7 +34,10 @@ class ConditionState(_Camel, frozen=True):
 
 
 class ListenerState(_Camel, frozen=True):
-    """A listener. `bound_port` is the port really opened, which differs from `port` where that isn't allowed."""
+    """A listener. `bound_port` is the port really opened, which differs from `port` where that isn't allowed.
+
+    `listener_set` is the namespace and name of the ListenerSet that it is from, empty for the Gateway's own.
+    """
 
     name: str
     protocol: str
@@ -44,10 +48,11 @@ class ListenerState(_Camel, frozen=True):
     """Empty where nothing listens."""
     attached_routes: int
     conditions: tuple[ConditionState, ...]
+    listener_set: str = ""
 
 
 class GatewayState(_Camel, frozen=True):
-    """A Gateway."""
+    """A Gateway, with its own listeners and those of its ListenerSets. `addresses` begins with `address`."""
 
     namespace: str
     name: str
@@ -55,6 +60,7 @@ class GatewayState(_Camel, frozen=True):
     address: str
     listeners: tuple[ListenerState, ...]
     conditions: tuple[ConditionState, ...]
+    addresses: tuple[str, ...] = ()
 
 
 class EdgeState(_Camel, frozen=True):
@@ -83,8 +89,12 @@ def edge_state(
     ca: Path,
 ) -> EdgeState:
     """The edge as it is now, Gateways in the order of their creation."""
+    sets: dict[Key, list[ResolvedListenerSet]] = {}
+    for _, listener_set in sorted(resolution.listener_sets.items()):
+        sets.setdefault(listener_set.gateway, []).append(listener_set)
     gateways = tuple(
-        _gateway(inputs, resolution, gateway, bindings.get(gateway.key)) for gateway in _in_order(inputs, resolution)
+        _gateway(inputs, resolution, gateway, sets.get(gateway.key, ()), bindings.get(gateway.key))
+        for gateway in _in_order(inputs, resolution)
     )
     listeners = [listener for gateway in gateways for listener in gateway.listeners if listener.url]
     return EdgeState(
@@ -97,19 +107,24 @@ def edge_state(
 
 
 def trials(state: EdgeState, resolution: Resolution, most: int = 12) -> list[Trial]:
-    """Requests that the routes answer as they are now: one for each rule that a plain GET can reach.
+    """Requests that the routes answer as they are now: one for each rule that a plain GET can reach, and a connection
+    for each TCP, TLS or UDP listener that leads to a backend.
 
     What is served in the clear is shown over TLS once, as an example.
     """
     found: dict[str, Trial] = {}
     shown: set[tuple[Key, str, Match]] = set()
+    by_listener: dict[ListenerKey, list[HostKey]] = {}
+    for host in sorted({*resolution.topology.hosts, *resolution.topology.streams_by_host.keys()}):
+        by_listener.setdefault(host.listener, []).append(host)
     for gateway in state.gateways:
         key = Key(gateway.namespace, gateway.name)
         for listener in sorted(gateway.listeners, key=lambda listener: listener.protocol != "HTTP"):
-            if not listener.url:
-                continue
+            hosts = by_listener.get(_listener_key(key, listener), []) if listener.url else []
+            for connection in _connections(state, resolution, listener, hosts):
+                found.setdefault(connection.command, connection)
             example = 1
-            for placement in _placements(resolution, ListenerKey(key, listener.name)):
+            for placement in _placements(resolution, hosts):
                 trial = _trial(state, listener, placement)
                 known = (key, placement.host.hostname, placement.rule.match)
                 if trial is None or (known in shown and (listener.protocol == "HTTP" or not example)):
@@ -117,17 +132,54 @@ def trials(state: EdgeState, resolution: Resolution, most: int = 12) -> list[Tri
                 example -= known in shown
                 shown.add(known)
                 found.setdefault(trial.command, trial)
+                if len(found) >= most:
+                    return list(found.values())
     return list(found.values())[:most]
 
 
-def _placements(resolution: Resolution, listener: ListenerKey) -> Iterable[Placement]:
+def _listener_key(gateway: Key, listener: ListenerState) -> ListenerKey:
+    namespace, _, name = listener.listener_set.partition("/")
+    return ListenerKey(gateway, listener.name, Key(namespace, name))
+
+
+def _placements(resolution: Resolution, hosts: Iterable[HostKey]) -> Iterable[Placement]:
     by_host = resolution.topology.placements_by_host
-    hosts = sorted(host for host in resolution.topology.hosts if host.listener == listener)
     return (placement for host in hosts for placement in by_host.lookup(host))
+
+
+def _connections(
+    state: EdgeState, resolution: Resolution, listener: ListenerState, hosts: Iterable[HostKey]
+) -> Iterator[Trial]:
+    """What one can type into, for each stream."""
+    for host in hosts:
+        streams = resolution.topology.streams_by_host.lookup(host)
+        leads_to = (
+            ", ".join(str(share.backend) for share in streams[0].stream.backends if share.backend) if streams else ""
+        )
+        if not leads_to:
+            continue
+        address, port = _address(listener)
+        if listener.protocol == "TLS":
+            name = host.hostname.replace("*", "any", 1) if host.hostname != "*" else "any.example.com"
+            served = resolution.topology.listeners.get(host.listener)
+            options = ["-CAfile", state.ca] if served and served.certificates else []
+            words = ["openssl", "s_client", "-connect", f"{address}:{port}", "-servername", name, *options]
+        else:
+            words = ["nc", *(["-u"] if listener.protocol == "UDP" else []), address.strip("[]"), str(port)]
+        yield Trial(listener.url, shlex.join(words), leads_to)
+
+
+def _address(listener: ListenerState) -> tuple[str, int]:
+    """The host of the listener's URL, an IPv6 address in brackets, and its port."""
+    location = listener.url.partition("://")[2]
+    host = location.rpartition(":")[0] if location.rpartition(":")[2].isdecimal() else location
+    return host, listener.bound_port or listener.port
 
 
 def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> Trial | None:
     rule, match = placement.rule, placement.rule.match
+    if rule.key.kind != "HTTPRoute":
+        return None
     if match.path.type == "RegularExpression" or match.method not in (None, "GET") or match.query_params:
         return None
     if any(header.type != "Exact" for header in match.headers):
@@ -135,8 +187,7 @@ def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> T
     host, options, base = placement.host.hostname, [], listener.url
     if host != "*":
         name = host.replace("*.", "any.", 1)
-        address, port = base.partition("://")[2], listener.bound_port or listener.port
-        address = address.rpartition(":")[0] if address.count(":") == 1 else address
+        address, port = _address(listener)
         scheme = base.partition("://")[0]
         base = f"{scheme}://{name}" + ("" if _WELL_KNOWN[scheme] == port else f":{port}")
         options += ["--resolve", f"{name}:{port}:{address}"]
@@ -155,36 +206,54 @@ def _in_order(inputs: Inputs, resolution: Resolution) -> list[ResolvedGateway]:
     return sorted(resolution.gateways.values(), key=created)
 
 
-def _gateway(inputs: Inputs, resolution: Resolution, gateway: ResolvedGateway, binding: Binding | None) -> GatewayState:
+def _gateway(
+    inputs: Inputs,
+    resolution: Resolution,
+    gateway: ResolvedGateway,
+    sets: Iterable[ResolvedListenerSet],
+    binding: Binding | None,
+) -> GatewayState:
     status = resolution.gateway_statuses[gateway.key]
-    reported = {listener.name: listener for listener in status.listeners}
+    listeners = [*_listeners(gateway.listeners, status.listeners, binding)]
+    for listener_set in sets:
+        reported = resolution.listener_set_statuses[listener_set.key]
+        listeners += _listeners(listener_set.listeners, reported.listeners, binding)
     return GatewayState(
         namespace=gateway.key.namespace,
         name=gateway.key.name,
         class_name=inputs.gateways[gateway.key].spec.gateway_class_name,
         address=binding.host if binding else "",
-        listeners=tuple(_listener(listener, reported[listener.name], binding) for listener in gateway.listeners),
+        listeners=tuple(listeners),
         conditions=_conditions(status.conditions),
+        addresses=tuple(each.host for each in (binding, *binding.others)) if binding else (),
     )
 
 
+def _listeners(
+    listeners: Iterable[ResolvedListener], statuses: Iterable[ListenerStatus], binding: Binding | None
+) -> Iterator[ListenerState]:
+    reported = {status.name: status for status in statuses}
+    return (_listener(listener, reported[listener.name], binding) for listener in listeners)
+
+
 def _listener(listener: ResolvedListener, status: ListenerStatus, binding: Binding | None) -> ListenerState:
-    bound = binding.ports.get(listener.port) if binding else None
+    bound = binding.bound(listener.entry.port_key) if binding else None
     programmed = any(c.type == "Programmed" and c.status == "True" for c in status.conditions)
     url = ""
     if binding and bound and programmed:
-        scheme = listener.protocol.lower()
+        scheme = listener.entry.spec.protocol.lower()
         host = f"[{binding.host}]" if ":" in binding.host else binding.host
         url = f"{scheme}://{host}" + ("" if _WELL_KNOWN.get(scheme) == bound else f":{bound}")
     return ListenerState(
         name=listener.name,
-        protocol=listener.protocol,
-        port=listener.port,
+        protocol=listener.entry.spec.protocol,
+        port=listener.entry.spec.port,
         bound_port=bound,
-        hostname=listener.hostname,
+        hostname=listener.entry.hostname,
         url=url,
         attached_routes=status.attached_routes,
         conditions=_conditions(status.conditions),
+        listener_set="" if listener.key.listener_set == NO_SET else str(listener.key.listener_set),
     )
 
 

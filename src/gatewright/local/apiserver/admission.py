@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gatewright.local.apiserver import apply, builtin
-from gatewright.local.apiserver.allocation import allocate
+from gatewright.local.apiserver.allocation import Allocator
 from gatewright.local.apiserver.decoding import Decoded, WrongType, decode_builtin, decode_metadata
 from gatewright.local.apiserver.defaults import apply_builtin_defaults
 from gatewright.local.apiserver.definitions import Definitions
@@ -19,14 +19,25 @@ from gatewright.local.apiserver.resources import Catalog, Resource
 from gatewright.local.apiserver.schemas import Schemas
 from gatewright.local.apiserver.semantics import check_builtin
 from gatewright.local.apiserver.store import Json, Store
-from gatewright.model.causes import Cause
+from gatewright.model.causes import (
+    NOT_SUPPORTED,
+    REQUIRED,
+    TOO_LONG,
+    TOO_MANY,
+    TYPE_INVALID,
+    UNCHECKED,
+    Cause,
+)
 from gatewright.model.causes import invalid as invalid_value
-from gatewright.model.rules import violations
+from gatewright.model.rules import has_rules, violations
 from gatewright.model.validation import apply_defaults, drop_nulls, prune, unknown_fields, validate
 
 Change = Callable[[Json], Json]
 
 _KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+_BLOCKING = frozenset({NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID})
+"""What keeps an API server from applying CEL rules: they could cost too much, or make no sense."""
+
 # Their strategies let a new object bring its status along.
 _STATUS_ON_CREATE = frozenset({"nodes", "namespaces"})
 _NAME_LABEL = "kubernetes.io/metadata.name"
@@ -55,6 +66,7 @@ class Admission:
         self._catalog = catalog
         self._schemas = schemas
         self._definitions = definitions
+        self._allocator = Allocator(store)
 
     def schema(self, resource: Resource, version: str) -> Json:
         """The structural schema of a resource's version."""
@@ -207,6 +219,11 @@ class Admission:
         if resource.qualified == "customresourcedefinitions.apiextensions.k8s.io":
             self._definitions.complete(obj, old)
         found: list[Cause] = []
+        if old is not None and target.subresource == "status" and resource.custom:
+            obj, found = self._complete_status(target, old, obj)
+            if found:
+                raise invalid(resource, obj["metadata"].get("name", ""), found)
+            return obj
         if resource.custom:
             obj, found = self._complete_custom(target, old, obj)
         else:
@@ -234,12 +251,26 @@ class Admission:
             return obj, []
         obj = apply_defaults(schema, obj)
         found = validate(schema, obj)
-        if not found:
-            found = violations(obj) if old is None else violations(obj, old)
+        if not any(cause.reason in _BLOCKING for cause in found):
+            found += violations(obj, old, filled=True)
+        elif has_rules(obj):
+            found.append(UNCHECKED)
         return obj, found
 
+    def _complete_status(self, target: Target, old: Json, obj: Json) -> tuple[Json, list[Cause]]:
+        """As the whole object would be completed whose rest is as it was: what hasn't changed isn't judged again."""
+        schema = self._schemas.status(target.resource, target.version)
+        if schema is None:
+            return obj, []
+        identity = {name: obj[name] for name in ("apiVersion", "kind")}
+        part = apply_defaults(schema, {**identity, "metadata": {}, "status": obj["status"]})
+        found = validate(schema, part)
+        if not found:
+            found = violations(part, {**identity, "status": old.get("status", {})}, filled=True)
+        return {**obj, "status": part["status"]}, found
+
     def _allocated(self, obj: Json, old: Json | None) -> list[Cause]:
-        allocate(self._store, obj, old)
+        self._allocator.allocate(obj, old)
         if old is None:
             return []
         before, after = old.get("spec", {}), obj["spec"]

@@ -1,16 +1,12 @@
-"""The ASGI application: authenticates, finds what a path names, calls the verb, answers."""
+"""The API as a function from a request to an answer: authenticates, finds what a path names, calls the verb."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
-import msgspec
 import structlog
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from gatewright.local.apiserver import discovery, openapi, reviews
 from gatewright.local.apiserver.admission import Admission
@@ -25,14 +21,15 @@ from gatewright.local.apiserver.errors import (
     not_found,
     unauthorized,
 )
+from gatewright.local.apiserver.exchange import Answer, Request
 from gatewright.local.apiserver.garbage import Collector
 from gatewright.local.apiserver.logs import LogRequest, PodLogs
 from gatewright.local.apiserver.namespaces import Namespaces
 from gatewright.local.apiserver.reading import Reading
-from gatewright.local.apiserver.request import Options, Target, parse_path, query_of, read_body
+from gatewright.local.apiserver.request import Options, Target, body_of, parse_path
 from gatewright.local.apiserver.resources import Catalog
 from gatewright.local.apiserver.schemas import Schemas
-from gatewright.local.apiserver.store import Json, Store
+from gatewright.local.apiserver.store import Store
 from gatewright.local.apiserver.tables import Tables
 from gatewright.local.apiserver.watch import Watch
 from gatewright.local.apiserver.writing import Writing
@@ -40,12 +37,6 @@ from gatewright.local.apiserver.writing import Writing
 log = structlog.get_logger(__name__)
 
 _OPEN_PATHS = frozenset({"healthz", "livez", "readyz", "version"})
-
-
-def json_response(value: Json | bytes, code: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer, from a value or from bytes that are JSON already."""
-    raw = value if isinstance(value, bytes) else msgspec.json.encode(value)
-    return Response(raw, code, headers, media_type="application/json")
 
 
 def _warning(text: str) -> str:
@@ -56,7 +47,7 @@ def _warning(text: str) -> str:
 
 
 class Api:
-    """The embedded Kubernetes API as an ASGI application over a store."""
+    """The embedded Kubernetes API over a store."""
 
     def __init__(self, store: Store, token: str, *, graceful_pods: bool = False) -> None:
         self.store = store
@@ -87,80 +78,82 @@ class Api:
         self.namespaces.stop()
         self.definitions.stop()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        options = Options(query_of(request), request.headers.get("user-agent", ""))
+    def answer(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer one HTTP request; at once, but for what takes long to make."""
+        options = Options(request.query(), request.headers.get("user-agent", ""))
         try:
-            response = await self._answer(request, options)
+            answer = self._answer(request, options)
         except StatusError as error:
-            response = json_response(error.status(), error.code)
+            answer = Answer.json(error.status(), error.code)
             if error.code == 401:
-                response.headers["www-authenticate"] = "Bearer"
+                answer.headers.append(("www-authenticate", "Bearer"))
         except RecursionError:
-            response = json_response(bad_request("the object is nested too deeply").status(), 400)
+            answer = Answer.json(bad_request("the object is nested too deeply").status(), 400)
         except Exception:
-            log.exception("request failed", method=request.method, path=request.url.path)
+            log.exception("request failed", method=request.method, path=request.path)
             message = "an error on the server has prevented the request from succeeding"
-            response = json_response(StatusError(500, "InternalError", message).status(), 500)
-        for warning in options.warnings:
-            response.headers.append("warning", _warning(warning))
-        await response(scope, receive, send)
+            answer = Answer.json(StatusError(500, "InternalError", message).status(), 500)
+        if options.warnings and isinstance(answer, Answer):
+            answer.headers += [("warning", _warning(text)) for text in options.warnings]
+        return answer
 
     def _authenticate(self, request: Request) -> None:
         found = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(found, self._authorization):
             raise unauthorized()
 
-    async def _answer(self, request: Request, options: Options) -> Response:
-        parts = [part for part in request.url.path.split("/") if part]
+    def _answer(self, request: Request, options: Options) -> Answer | Awaitable[Answer]:
+        parts = request.parts()
         first = parts[0] if parts else ""
         if first in _OPEN_PATHS and request.method in ("GET", "HEAD"):
-            return json_response(discovery.VERSION) if first == "version" else PlainTextResponse("ok")
+            return Answer.json(discovery.VERSION) if first == "version" else Answer(b"ok", media_type="text/plain")
         self._authenticate(request)
         if first in ("api", "apis") and len(parts) <= (2 if first == "api" else 3):
             return discovery.answer(self.catalog, parts, request.headers.get("accept", ""), self._url)
         if first == "openapi":
-            return await self._openapi(parts, request.headers.get("accept", ""))
+            return self._openapi(parts, request.headers.get("accept", ""))
         if first not in ("api", "apis"):
             if not parts:
-                return json_response({"paths": discovery.paths(self.catalog)})
+                return Answer.json({"paths": discovery.paths(self.catalog)})
             raise no_such_path()
         review = reviews.find(parts)
         if review is not None:
             if request.method != "POST":
                 raise method_not_allowed()
-            return json_response(review(await read_body(request), request.headers.get("content-type", "")), 201)
+            return Answer.json(review(body_of(request), request.headers.get("content-type", "")), 201)
         if len(parts) > 3 and parts[2 if first == "api" else 3] == "watch":
             options.query["watch"] = "true"
         target = parse_path(self.catalog, parts)
         if target.resource.qualified == DEFINITIONS:
             self.definitions.seed()
-        return await self._serve(target, request, options)
+        return self._serve(target, request, options)
 
-    async def _openapi(self, parts: list[str], accept: str) -> Response:
+    def _openapi(self, parts: list[str], accept: str) -> Answer | Awaitable[Answer]:
         match parts[1:]:
             case ["v2"]:
                 if openapi.V2_PROTOBUF in accept or openapi.V2_PROTOBUF_OLD in accept:
-                    return Response(openapi.EMPTY_V2_PROTOBUF, media_type=openapi.V2_PROTOBUF)
-                return json_response(openapi.EMPTY_V2)
+                    return Answer(openapi.EMPTY_V2_PROTOBUF, media_type=openapi.V2_PROTOBUF)
+                return Answer.json(openapi.EMPTY_V2)
             case ["v3"]:
-                return json_response(openapi.index(self.catalog))
+                return Answer.json(openapi.index(self.catalog))
             case ["v3", "api", version]:
                 group = ""
             case ["v3", "apis", group, version]:
                 pass
             case _:
                 raise no_such_path()
-        # In a thread: the first document of a built-in group imports all models for their docstrings.
-        raw = await asyncio.to_thread(openapi.document, self.catalog, self.schemas, group, version)
-        if raw is None:
-            raise no_such_path()
-        return json_response(raw)
+        return self._document(group, version)
 
-    async def _serve(self, target: Target, request: Request, options: Options) -> Response:
+    async def _document(self, group: str, version: str) -> Answer:
+        # In a thread: the first document of a built-in group imports all models for their docstrings.
+        try:
+            raw = await asyncio.to_thread(openapi.document, self.catalog, self.schemas, group, version)
+        except Exception:
+            log.exception("no OpenAPI document", group=group, version=version)
+            return Answer.json(StatusError(500, "InternalError", "the OpenAPI document can't be made").status(), 500)
+        return Answer.json(raw if raw is not None else no_such_path().status(), 200 if raw is not None else 404)
+
+    def _serve(self, target: Target, request: Request, options: Options) -> Answer:
         accept = request.headers.get("accept", "")
         content_type = request.headers.get("content-type", "")
         match request.method, bool(target.name):
@@ -169,32 +162,32 @@ class Api:
                     return self._log(target, options)
                 if options.flag("watch"):
                     watch = Watch(self.store, target, options, accept, self.reading)
-                    return StreamingResponse(watch.stream(), media_type="application/json")
-                return json_response(
+                    return Answer(watch.stream())
+                return Answer.json(
                     self.reading.get(target, accept) if named else self.reading.listing(target, options, accept)
                 )
             case "POST", named:
-                body = await read_body(request)
+                body = body_of(request)
                 if named and not target.subresource:
                     raise method_not_allowed()
                 record, code = self.writing.create(target, options, content_type, body)
             case "PUT", True:
-                body = await read_body(request)
+                body = body_of(request)
                 record, code = self.writing.update(target, options, content_type, body)
             case "PATCH", True:
-                body = await read_body(request)
+                body = body_of(request)
                 record, code = self.writing.patch(target, options, content_type, body)
             case "DELETE", named:
-                body = await read_body(request)
+                body = body_of(request)
                 delete_options = self.deleting.options(content_type, body, options)
                 if named:
-                    return json_response(*self.deleting.delete(target, options, delete_options))
-                return json_response(self.deleting.delete_collection(target, options, delete_options))
+                    return Answer.json(*self.deleting.delete(target, options, delete_options))
+                return Answer.json(self.deleting.delete_collection(target, options, delete_options))
             case _:
                 raise method_not_allowed()
-        return json_response(self.reading.render(record, target, accept), code)
+        return Answer.json(self.reading.render(record, target, accept), code)
 
-    def _log(self, target: Target, options: Options) -> Response:
+    def _log(self, target: Target, options: Options) -> Answer:
         record = self.store.table("pods").get(target.namespace or "", target.name)
         if target.resource.qualified != "pods":
             raise no_such_path()
@@ -221,9 +214,9 @@ class Api:
             since=options.seconds("sinceSeconds"),
             limit=options.number("limitBytes"),
         )
-        return StreamingResponse(self._until_closed(self.logs.read(request)), media_type="text/plain")
+        return Answer(self._until_closed(self.logs.read(request)), media_type="text/plain")
 
-    async def _until_closed(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _until_closed(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """The chunks of a log, ending when the server stops."""
         closing = asyncio.ensure_future(self.store.when_closed())
         iterator = aiter(chunks)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
 
 from gatewright.local.apiserver.errors import no_such_path
+from gatewright.local.apiserver.exchange import Answer
 from gatewright.local.apiserver.resources import VERBS, Catalog, Resource
 from gatewright.local.apiserver.reviews import REVIEWS
 from gatewright.local.apiserver.store import Json
@@ -46,7 +46,7 @@ def _groups(catalog: Catalog) -> dict[str, dict[str, list[Resource]]]:
     return groups
 
 
-def answer(catalog: Catalog, parts: list[str], accept: str, url: str) -> Response:
+def answer(catalog: Catalog, parts: list[str], accept: str, url: str) -> Answer:
     """The answer to `/api`, `/api/v1`, `/apis`, `/apis/GROUP` and `/apis/GROUP/VERSION`."""
     groups = _groups(catalog)
     if len(parts) == 1:
@@ -55,8 +55,8 @@ def answer(catalog: Catalog, parts: list[str], accept: str, url: str) -> Respons
             chosen = {g: v for g, v in groups.items() if (not g) == (parts[0] == "api")}
             body = _aggregated(chosen, aggregated)
             media = f"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList"
-            return Response(msgspec.json.encode(body), media_type=media)
-    return Response(msgspec.json.encode(_plain(groups, parts, url)), media_type="application/json")
+            return Answer(msgspec.json.encode(body), media_type=media)
+    return Answer.json(_plain(groups, parts, url))
 
 
 def _plain(groups: dict[str, dict[str, list[Resource]]], parts: list[str], url: str) -> Json:

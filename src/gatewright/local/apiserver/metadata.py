@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import secrets
+import time
 import uuid
 
 from gatewright.local.apiserver.store import Json
@@ -15,7 +17,12 @@ GENERATED_BASE = 58
 
 def now() -> str:
     """The time as the API writes it: UTC, whole seconds."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(int(time.time()))
+
+
+@functools.lru_cache(maxsize=4)
+def _written(second: int) -> str:
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def later(seconds: int) -> str:

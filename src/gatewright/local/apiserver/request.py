@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import yaml
-from starlette.requests import ClientDisconnect, Request
 
 from gatewright.local.apiserver.errors import bad_request, body_too_large, no_such_path, unsupported_media_type
+from gatewright.local.apiserver.exchange import Request
 from gatewright.local.apiserver.resources import Catalog, Resource
 from gatewright.local.apiserver.store import Json
 from gatewright.model.causes import Cause
@@ -130,24 +130,11 @@ class Options:
         self.warnings.append(message)
 
 
-def query_of(request: Request) -> dict[str, str]:
-    """The query parameters; of a repeated one the last counts."""
-    return dict(request.query_params)
-
-
-async def read_body(request: Request) -> bytes:
+def body_of(request: Request) -> bytes:
     """The request's body; 413 when it is larger than `BODY_LIMIT`."""
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > BODY_LIMIT:
-                raise body_too_large(BODY_LIMIT)
-            chunks.append(chunk)
-    except ClientDisconnect as error:
-        raise bad_request("the client closed the connection before its request was complete") from error
-    return b"".join(chunks)
+    if request.body is None or len(request.body) > BODY_LIMIT:
+        raise body_too_large(BODY_LIMIT)
+    return request.body
 
 
 def media_type(header: str) -> str:

@@ -14,18 +14,22 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-import uvicorn
 import yaml
+from aiohttp import web
 
 from gatewright.local.apiserver.app import Api
 from gatewright.local.apiserver.certificates import serving_certificate
 from gatewright.local.apiserver.logs import PodLogs
+from gatewright.local.apiserver.request import BODY_LIMIT
+from gatewright.local.apiserver.serving import serve
 from gatewright.local.apiserver.store import Store
 
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 600
 """How long an idle connection stays open: longer than Go's clients keep theirs, so none closes under a request."""
+BACKLOG = 1024
+"""How many connections may wait to be accepted."""
 DRAIN_SECONDS = 2
 """How long `stop` waits for requests in flight."""
 
@@ -56,8 +60,7 @@ class ApiServer:
         self.token = secrets.token_urlsafe(32) if token is None else token
         self.ca_certificate = b""
         self.api = Api(store, self.token, graceful_pods=graceful_pods)
-        self._server: uvicorn.Server | None = None
-        self._sockets: list[socket.socket] = []
+        self._runner: web.ServerRunner | None = None
 
     @property
     def url(self) -> str:
@@ -73,42 +76,24 @@ class ApiServer:
     async def start(self) -> None:
         """Listen. Returns when requests are answered. Raises OSError when the port is taken."""
         started = time.perf_counter()
-        listening = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((self.host, self.port))
-        except OSError:
-            listening.close()
-            raise
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listening = socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
         self.port = listening.getsockname()[1]
         self.ca_certificate, context = serving_certificate(self.host)
-        config = uvicorn.Config(
-            self.api,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            ssl_context_factory=lambda _config, _default: context,
+        self._runner = serve(
+            self.api.answer, body_limit=BODY_LIMIT, idle_seconds=IDLE_SECONDS, drain_seconds=DRAIN_SECONDS
         )
-        config.load()
-        server = uvicorn.Server(config)
-        server.lifespan = config.lifespan_class(config)
+        await self._runner.setup()
         self.api.start(self.url)
-        await server.startup(sockets=[listening])
-        self._server, self._sockets = server, [listening]
+        await web.SockSite(self._runner, listening, ssl_context=context, backlog=BACKLOG).start()
         log.debug("embedded API started", url=self.url, seconds=round(time.perf_counter() - started, 3))
 
     async def stop(self) -> None:
         """End all watches, finish the requests in flight and close the port and the store."""
-        server, self._server = self._server, None
+        runner, self._runner = self._runner, None
         self.store.close()
-        if server is not None:
-            await server.shutdown(sockets=self._sockets)
+        if runner is not None:
+            await runner.cleanup()
         await self.api.stop()
 
     async def __aenter__(self) -> Self:

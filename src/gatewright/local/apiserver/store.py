@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,6 +20,8 @@ import msgspec
 Json = dict[str, Any]
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
+WARM = 4096
+"""How many of the newest objects are kept as dicts too."""
 LOG_LENGTH = 8192
 """How many changes of one resource stay readable to watchers."""
 
@@ -39,15 +42,27 @@ class StoreError(Exception):
 
 
 class Record:
-    """One stored object: as a dict that nobody may change, and as the JSON bytes that every reader receives."""
+    """One stored object: as a dict that nobody may change, and as the JSON bytes that every reader receives.
 
-    __slots__ = ("encodings", "obj", "raw", "revision")
+    The dict of an object that was written long ago is made anew each time, since it is several times as large.
+    """
+
+    __slots__ = ("_obj", "encodings", "name", "namespace", "raw", "revision")
 
     def __init__(self, obj: Json, revision: int, raw: bytes | None = None) -> None:
-        self.obj = obj
+        metadata = obj["metadata"]
+        self._obj: Json | None = obj
+        self.name: str = metadata.get("name", "")
+        self.namespace: str = metadata.get("namespace", "")
+        """Empty for cluster-scoped objects."""
         self.revision = revision
         self.raw = _encode(obj) if raw is None else raw
         self.encodings: dict[Any, bytes] | None = None
+
+    @property
+    def obj(self) -> Json:
+        """The object."""
+        return self.copy() if self._obj is None else self._obj
 
     @property
     def metadata(self) -> Json:
@@ -55,17 +70,9 @@ class Record:
         metadata: Json = self.obj["metadata"]
         return metadata
 
-    @property
-    def name(self) -> str:
-        """`metadata.name`."""
-        name: str = self.obj["metadata"]["name"]
-        return name
-
-    @property
-    def namespace(self) -> str:
-        """`metadata.namespace`, empty for cluster-scoped objects."""
-        namespace: str = self.obj["metadata"].get("namespace", "")
-        return namespace
+    def cool(self) -> None:
+        """Keep the bytes only."""
+        self._obj = None
 
     def copy(self) -> Json:
         """A deep copy of the object that the caller may change."""
@@ -85,13 +92,12 @@ class Record:
 class Event:
     """One change. `previous` is what the object was before (None when it was added)."""
 
-    __slots__ = ("lines", "previous", "record", "type")
+    __slots__ = ("previous", "record", "type")
 
     def __init__(self, type_: EventType, record: Record, previous: Record | None) -> None:
         self.type = type_
         self.record = record
         self.previous = previous
-        self.lines: dict[Any, bytes] = {}
 
 
 class Change(NamedTuple):
@@ -179,6 +185,7 @@ class Store:
         self._database = database
         self._tables: dict[str, Table] = {}
         self._observers: list[Callable[[Change], None]] = []
+        self._warm: deque[Record] = deque()
         self._closing: list[asyncio.Future[None]] = []
         self.revision = 1
         self.closed = False
@@ -218,7 +225,7 @@ class Store:
             if resource not in self._tables:
                 self._tables[resource] = Table(self.revision)
             names = self._tables[resource].namespaces.setdefault(namespace, {})
-            names[name] = Record(msgspec.json.decode(raw), revision, raw)
+            names[name] = self._warmed(Record(msgspec.json.decode(raw), revision, raw))
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Call `observer` after every change. It must be quick and must not write to the store itself."""
@@ -241,7 +248,7 @@ class Store:
         metadata = obj["metadata"]
         self.revision += 1
         metadata["resourceVersion"] = str(self.revision)
-        record = Record(obj, self.revision)
+        record = self._warmed(Record(obj, self.revision))
         names = table.namespaces.setdefault(record.namespace, {})
         previous = names.get(record.name)
         names[record.name] = record
@@ -267,6 +274,12 @@ class Store:
             )
             self._persist_revision(self._database)
         self._announce(resource, table, Event("DELETED", record, previous))
+        return record
+
+    def _warmed(self, record: Record) -> Record:
+        self._warm.append(record)
+        if len(self._warm) > WARM:
+            self._warm.popleft().cool()
         return record
 
     def load(self, resource: str, objects: Iterable[Json]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from gatewright.local.apiserver.errors import StatusError, bad_request, expired, too_large_revision
 from gatewright.local.apiserver.forms import Form, converted, encode, encoded, negotiate, row_of
@@ -56,7 +56,7 @@ class Watch:
             if self._position is None:
                 raise expired(f"too old resource version: {revision} ({store.revision})")
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def stream(self) -> AsyncGenerator[bytes]:
         """The watch's lines, several at a time. Ends when the time is up, the store closes or the history is gone."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._seconds
@@ -118,31 +118,21 @@ class Watch:
         if self._target.namespace is not None and record.namespace != self._target.namespace:
             return b""
         if self._predicate is None and not self._target.name:
-            return self._shared_line(event)
+            return _line(event.type, self._encoded(record))
         matches = event.type != "DELETED" and self._selects(record.obj)
         matched = event.previous is not None and self._selects(event.previous.obj)
         if matches:
             if matched or event.type == "ADDED":
-                return self._shared_line(event)
+                return _line(event.type, self._encoded(record))
             return _line("ADDED", self._encoded(record))
         if not matched:
             return b""
         if event.type == "DELETED":
-            return self._shared_line(event)
+            return _line(event.type, self._encoded(record))
         assert event.previous is not None
         last = event.previous.copy()
         last["metadata"]["resourceVersion"] = str(record.revision)
         return _line("DELETED", self._encoded(Record(last, record.revision)))
-
-    def _shared_line(self, event: Event) -> bytes:
-        """The event's line, encoded once for all watchers of the same form."""
-        if self._form.shape == "table":
-            return _line(event.type, self._encoded(event.record))
-        key = (self._resource.group, self._form)
-        line = event.lines.get(key)
-        if line is None:
-            line = event.lines[key] = _line(event.type, self._encoded(event.record))
-        return line
 
     def _encoded(self, record: Record) -> bytes:
         if self._form.shape != "table":

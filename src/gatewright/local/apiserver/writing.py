@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gatewright.local.apiserver import scale
 from gatewright.local.apiserver.admission import Admission, Change, same
 from gatewright.local.apiserver.apply import apply
@@ -33,6 +35,9 @@ from gatewright.local.apiserver.request import (
 from gatewright.local.apiserver.store import Json, Record, Store
 from gatewright.local.apiserver.strategic import strategic_merge
 from gatewright.model.causes import Cause
+
+_STATUS_PATCH = frozenset({"apiVersion", "kind", "metadata", "status"})
+_PRECONDITIONS = frozenset({"name", "namespace", "uid", "resourceVersion"})
 
 Written = tuple[Record | Json, int]
 """What a write answers: a stored object (or a Scale, a Status) and the HTTP status."""
@@ -152,10 +157,11 @@ class Writing:
                 f"Precondition failed: UID in precondition: {metadata['uid']}, "
                 f"UID in object meta: {record.metadata.get('uid')}",
             )
-        obj = self._admission.updated(target, record.obj, obj, options)
-        obj = self._admission.owned(target, record.obj, obj, manager, operation)
+        old = record.obj
+        obj = self._admission.updated(target, old, obj, options)
+        obj = self._admission.owned(target, old, obj, manager, operation)
         obj["metadata"]["resourceVersion"] = str(record.revision)
-        if same(record.obj, obj):
+        if same(old, obj):
             return record
         if self._deleting.finish(resource, obj):
             if not options.dry_run:
@@ -189,7 +195,10 @@ class Writing:
             return self._scale(target, options, patched)
         self._check_subresource(target)
         record = self._existing(target)
-        obj = patched(converted(target.resource, target.version, record.copy()))
+        if kind == MERGE and _is_of_status(target, change):
+            obj = _with_status(target, record, change)
+        else:
+            obj = patched(converted(target.resource, target.version, record.copy()))
         obj = self._admission.received(target, obj, options)
         return self._replace(target, record, obj, options, options.manager, operation="Update"), 200
 
@@ -233,6 +242,32 @@ class Writing:
         parent = Target(target.resource, target.resource.storage_version, target.namespace, target.name)
         stored = self._replace(parent, record, obj, options, options.manager, operation="Update")
         return scale.scale_of(target.resource, stored.obj), 200
+
+
+def _is_of_status(target: Target, change: Any) -> bool:
+    """Whether a merge patch concerns nothing but a custom resource's status, as those of controllers do."""
+    return (
+        target.subresource == "status"
+        and target.resource.custom
+        and isinstance(change, dict)
+        and change.keys() <= _STATUS_PATCH
+        and isinstance(change.get("metadata", {}), dict)
+        and change.get("metadata", {}).keys() <= _PRECONDITIONS
+    )
+
+
+def _with_status(target: Target, record: Record, change: Json) -> Json:
+    """The identity and the patched status: all that an update of the status looks at."""
+    metadata = {"name": record.name, "namespace": record.namespace, "resourceVersion": str(record.revision)}
+    obj: Json = {
+        "apiVersion": target.resource.api_version(target.version),
+        "kind": target.resource.kind,
+        "metadata": metadata if record.namespace else {"name": record.name, "resourceVersion": str(record.revision)},
+    }
+    old = record.obj
+    if "status" in old:
+        obj["status"] = old["status"]
+    return as_object(merge_patch(obj, change))
 
 
 def _decode(content_type: str, raw: bytes) -> Json:
