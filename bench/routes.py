@@ -9,17 +9,16 @@ import asyncio
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench.probe import Probe
+from bench.processes import cpu_seconds, quiet
 from gatewright.cluster import Client
 from gatewright.model.gateway import Gateway, HTTPRoute
 from gatewright.model.meta import Key
 
 _APART = 0.2
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def route(layout: str, name: str) -> dict[str, Any]:
@@ -45,12 +44,6 @@ def request(layout: str, name: str) -> tuple[str, str]:
     return (f"{name}.example.com", "/") if layout == "hosts" else ("example.com", f"/{name}")
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used, its children left out."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
 async def attached(client: Client, count: int) -> None:
     """Wait until the Gateway counts `count` routes."""
     while True:
@@ -58,17 +51,6 @@ async def attached(client: Client, count: int) -> None:
         if sum(listener.attached_routes for listener in gateway.status.listeners) == count:
             return
         await asyncio.sleep(0.2)
-
-
-async def quiet(pid: int) -> None:
-    """Wait until the control plane has nothing left to do."""
-    before = cpu_seconds(pid)
-    while True:
-        await asyncio.sleep(0.5)
-        now = cpu_seconds(pid)
-        if now - before < 0.03:
-            return
-        before = now
 
 
 async def grow(client: Client, layout: str, start: int, size: int) -> None:
