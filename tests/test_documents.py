@@ -26,6 +26,28 @@ def test_modules_that_are_named_exist(name: str) -> None:
     assert {path for path in inside if not (ROOT / "tests" / path).exists()} == set()
 
 
+def test_architecture_names_every_module_of_resolve() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    modules = {path.name for path in (ROOT / "src/gatewright/resolve").glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if f"`resolve/{name}`" not in text} == set()
+
+
+def test_golden_cases_and_tests_that_are_named_exist() -> None:
+    rows = [row for row in (ROOT / "tests/golden/README.md").read_text().splitlines() if row.startswith("| ")][1:]
+    assert rows
+    missing = []
+    for row in rows:
+        _, semantics, cases, traffic, _ = row.split("|")
+        named = re.findall(r"`([a-z0-9-]+)`", cases)
+        assert named, semantics
+        missing += [name for name in named if not (ROOT / f"tests/golden/resolve/{name}.in.yaml").exists()]
+        for path, test in re.findall(r"`([a-z_0-9/]+\.py)::(test_[a-z_0-9]+)`", traffic):
+            file = ROOT / "tests" / path
+            if not file.exists() or f"def {test}(" not in file.read_text():
+                missing.append(f"{path}::{test}")
+    assert missing == []
+
+
 def test_every_dependency_has_its_reason() -> None:
     text = (ROOT / "docs/dependencies.md").read_text()
     block = (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0]

@@ -155,7 +155,13 @@ _KINDS = {
     "Deployment": ("/apis/apps/v1", "deployments"),
     "Gateway": (_GATEWAY, "gateways"),
     "HTTPRoute": (_GATEWAY, "httproutes"),
+    "GRPCRoute": (_GATEWAY, "grpcroutes"),
+    "TLSRoute": (_GATEWAY, "tlsroutes"),
+    "TCPRoute": (_GATEWAY, "tcproutes"),
+    "UDPRoute": (_GATEWAY, "udproutes"),
     "ReferenceGrant": (_GATEWAY, "referencegrants"),
+    "ListenerSet": (_GATEWAY, "listenersets"),
+    "BackendTLSPolicy": (_GATEWAY, "backendtlspolicies"),
 }
 
 

@@ -38,7 +38,7 @@ def test_the_table_names_gateway_listeners_urls_and_the_kubeconfig(edge: Edge) -
     lines = edge.out.splitlines()
     rows = {line.split()[0]: line.split() for line in lines if line.strip()}
     address = edge.address("istio-ingress", "shared-gateway")
-    assert rows["istio-ingress/shared-gateway"][1:] == ["istio", address, "Accepted", "Programmed"]
+    assert rows["istio-ingress/shared-gateway"][1:] == ["istio", address, "Accepted", "Programmed", "ResolvedRefs"]
     assert rows["http"][3:] == [edge.url, "*", "4", "Accepted", "ResolvedRefs", "Programmed"]
     assert rows["https"][3:] == [edge.https_url, "*", "4", "Accepted", "ResolvedRefs", "Programmed"]
     assert f"  curl {edge.url}/app1" in edge.out
@@ -211,6 +211,8 @@ def test_statuses_carry_the_generation_and_are_not_rewritten(edge: Edge) -> None
         found = edge.cluster.get("Gateway", "istio-ingress", "shared-gateway")
         return found["metadata"]["resourceVersion"], found["status"]
 
+    # An earlier test may have taken a route away and put it back.
+    eventually(lambda: [item["attachedRoutes"] for item in read()[1]["listeners"]] == [4, 4])  # type: ignore[index]
     before = read()
     assert conditions(before[1])["Programmed"] == ("True", "Programmed")  # type: ignore[arg-type]
     edge.cluster.apply(route("other", "nothing", parent="none"), "tenant-a")
