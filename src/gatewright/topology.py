@@ -209,7 +209,12 @@ class BackendKey(NamedTuple):
 
     def __str__(self) -> str:
         use = "udp" if self.transport == "UDP" else self.use
-        return f"{self.namespace}/{self.service}:{self.port}" + (f"/{use}" if use != "http" else "")
+        return self.address + (f"/{use}" if use != "http" else "")
+
+    @property
+    def address(self) -> str:
+        """The Service and its port: `namespace/service:port`."""
+        return f"{self.namespace}/{self.service}:{self.port}"
 
 
 class Mirror(Struct, frozen=True, tag=True):

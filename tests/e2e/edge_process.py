@@ -30,7 +30,8 @@ import yaml
 
 T = TypeVar("T")
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "eks"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = EXAMPLES / "eks"
 GATEWRIGHT = Path(sys.executable).with_name("gatewright")
 KUBECTL = shutil.which("kubectl")
 _MARK = "GATEWRIGHT_TEST"

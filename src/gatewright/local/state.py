@@ -154,7 +154,7 @@ def _connections(
     for host in hosts:
         streams = resolution.topology.streams_by_host.lookup(host)
         leads_to = (
-            ", ".join(str(share.backend) for share in streams[0].stream.backends if share.backend) if streams else ""
+            ", ".join(share.backend.address for share in streams[0].stream.backends if share.backend) if streams else ""
         )
         if not leads_to:
             continue
@@ -195,7 +195,7 @@ def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> T
         options += ["--cacert", state.ca]
     options += [word for header in match.headers for word in ("-H", f"{header.name}: {header.value}")]
     url = base + match.path.value
-    backends = ", ".join(str(share.backend) for share in rule.backends if share.backend)
+    backends = ", ".join(share.backend.address for share in rule.backends if share.backend)
     return Trial(url, shlex.join(["curl", *options, url]), backends or str(rule.origin))
 
 
