@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.http1 import HttpProtocol
-from gatewright.local.workloads.server import Endpoint
+from gatewright.local.workloads.server import Server
 
 
 class Wire(asyncio.Transport):
@@ -53,7 +53,7 @@ def exchange(stream: bytes, cuts: list[int] | None = None) -> tuple[list[tuple[i
     """Feed a stream of requests, cut into pieces; returns statuses with bodies, and whether the server closed."""
 
     async def run() -> tuple[bytes, bool]:
-        protocol, wire = HttpProtocol(Endpoint(respond)), Wire()
+        protocol, wire = HttpProtocol(Server(respond)), Wire()
         protocol.connection_made(wire)
         edges = [0, *sorted({cut for cut in cuts or [] if cut < len(stream)}), len(stream)]
         for start, end in pairwise(edges):
@@ -132,7 +132,7 @@ def test_a_request_that_cannot_be_served_is_refused_and_the_connection_closed(st
 
 
 @asynccontextmanager
-async def serving(endpoint: Endpoint) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def serving(endpoint: Server) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     await endpoint.start("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
     try:
@@ -147,14 +147,14 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_head_has_the_length_of_get_and_no_body() -> None:
-    async with serving(Endpoint(respond)) as (reader, writer):
+    async with serving(Server(respond)) as (reader, writer):
         writer.write(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"Content-Length: 7\r\n" in await read_head(reader)
         assert b"200 OK" in await read_head(reader)
 
 
 async def test_100_continue_is_sent_before_the_body_is_read() -> None:
-    async with serving(Endpoint(respond)) as (reader, writer):
+    async with serving(Server(respond)) as (reader, writer):
         writer.write(b"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert await read_head(reader) == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"ok")
@@ -162,7 +162,7 @@ async def test_100_continue_is_sent_before_the_body_is_read() -> None:
 
 
 async def test_http_1_0_is_closed_unless_kept_alive() -> None:
-    async with serving(Endpoint(respond)) as (reader, writer):
+    async with serving(Server(respond)) as (reader, writer):
         writer.write(b"GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert b"Connection: keep-alive" in await read_head(reader)
         writer.write(b"GET /y HTTP/1.0\r\n\r\n")
@@ -173,21 +173,21 @@ async def test_answers_stay_in_order_when_an_earlier_one_is_delayed() -> None:
     def slow_first(request: Request) -> Answer:
         return Answer(200, [], request.target, delay=0.05 if request.path == "/slow" else 0)
 
-    async with serving(Endpoint(slow_first)) as (reader, writer):
+    async with serving(Server(slow_first)) as (reader, writer):
         writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         everything = await asyncio.wait_for(reader.read(), 5)
         assert everything.index(b"/slow") < everything.index(b"/fast")
 
 
 async def test_a_reset_reaches_the_client_as_one() -> None:
-    async with serving(Endpoint(lambda _: Answer(500, [], abort="reset"))) as (reader, writer):
+    async with serving(Server(lambda _: Answer(500, [], abort="reset"))) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(reader.read(), 5)
 
 
 async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new() -> None:
-    endpoint = Endpoint(lambda request: Answer(200, [], b"done", delay=0.1))
+    endpoint = Server(lambda request: Answer(200, [], b"done", delay=0.1))
     async with serving(endpoint) as (reader, writer):
         _, idle = await asyncio.open_connection("127.0.0.1", endpoint.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -203,7 +203,7 @@ async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new() -> No
 
 async def test_a_body_goes_unread_only_to_be_counted_and_answered_is_told() -> None:
     told: list[tuple[str, int]] = []
-    endpoint = Endpoint(respond, lambda request, answer, seconds: told.append((request.uri, answer.status)))
+    endpoint = Server(respond, lambda request, answer, seconds: told.append((request.uri, answer.status)))
     async with serving(endpoint) as (reader, writer):
         writer.write(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
         await read_head(reader)

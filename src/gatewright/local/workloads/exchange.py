@@ -6,20 +6,17 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
+from gatewright.local.workloads.listener import Listener
 from gatewright.local.workloads.tls import TlsState
-
-if TYPE_CHECKING:
-    from gatewright.local.workloads.endpoint import Listener
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BODILESS = frozenset({101, 204, 304})
 
 Headers = list[tuple[str, str]]
 """Names and values, as they are written."""
-Upgrade = Callable[["Listener"], asyncio.Protocol]
+Upgrade = Callable[[Listener], asyncio.Protocol]
 """Makes what speaks on a connection of a port that leaves HTTP/1.1."""
 
 

@@ -8,16 +8,14 @@ import struct
 import time
 from collections import deque
 from email.utils import formatdate
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httptools
 import structlog
 
+from gatewright.local.workloads.endpoint import Endpoint
 from gatewright.local.workloads.exchange import Answer, Request, Upgrade, status_line
 from gatewright.local.workloads.tls import TlsState
-
-if TYPE_CHECKING:
-    from gatewright.local.workloads.server import Endpoint
 
 _log = structlog.get_logger(__name__)
 
@@ -227,7 +225,7 @@ class HttpProtocol(asyncio.Protocol):
         if request.method == b"CONNECT":
             return Answer(405, [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")])
         try:
-            return self._endpoint.respond(request)
+            return self._endpoint.answer(request)
         except Exception:  # noqa: BLE001 - one request's failure is that request's answer
             _log.exception("a stand-in failed", target=request.uri)
             return Answer(500, [])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import h2.config
 import h2.connection
@@ -17,12 +17,10 @@ import structlog
 from h2.errors import ErrorCodes
 from hyperframe.frame import GoAwayFrame
 
+from gatewright.local.workloads.endpoint import Endpoint
 from gatewright.local.workloads.exchange import Answer, Conversation, Ended, Headers, Request
+from gatewright.local.workloads.listener import Listener
 from gatewright.local.workloads.tls import TlsState
-
-if TYPE_CHECKING:
-    from gatewright.local.workloads.endpoint import Listener
-    from gatewright.local.workloads.server import Endpoint
 
 _log = structlog.get_logger(__name__)
 
@@ -240,7 +238,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def _answer(self, number: int, stream: _Stream) -> None:
         try:
-            answer = self._endpoint.respond(stream.request)
+            answer = self._endpoint.answer(stream.request)
         except Exception:  # noqa: BLE001 - one request's failure is that request's answer
             _log.exception("a stand-in failed", target=stream.request.uri)
             answer = Answer(500, [])

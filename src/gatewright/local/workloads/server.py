@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable
-from typing import Literal, cast
+from typing import cast
 
-from gatewright.local.workloads.endpoint import Listener
-from gatewright.local.workloads.exchange import Answer, Conversation, Request
+from gatewright.local.workloads.endpoint import Endpoint
+from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.http1 import HttpProtocol
 from gatewright.local.workloads.http2 import PREFACE, Http2Protocol, http2_upgrade
 from gatewright.local.workloads.tls import tls_state
 
-HttpVersion = Literal["http", "h2c", "http2"]
-Respond = Callable[[Request], Answer]
-Answered = Callable[[Request, Answer, float], None]
-Converse = Callable[[Request], Conversation | Answer | None]
 
-
-def _no_conversation(_: Request) -> Conversation | Answer | None:
-    return None
-
-
-class Endpoint(Listener):
-    """A port that speaks HTTP.
-
-    `respond` makes the answer to a request; `answered` is told after it was written, with the seconds that it took.
-    `converse` takes HTTP/2 requests that are answered while their body arrives. `protocol` says which versions are
-    spoken; see `program.Protocol`.
-    """
-
-    def __init__(
-        self,
-        respond: Respond,
-        answered: Answered | None = None,
-        *,
-        converse: Converse = _no_conversation,
-        protocol: HttpVersion = "http",
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__(tls)
-        self.respond = _offering_http2(respond) if protocol == "h2c" else respond
-        self.answered = answered
-        self.converse = converse
-        self.protocol = protocol
+class Server(Endpoint):
+    """An HTTP port whose connections speak the versions that `protocol` names."""
 
     def connect(self) -> asyncio.Protocol:
         """What speaks on a new connection: known at once, or once the client has shown its version."""
@@ -52,19 +21,14 @@ class Endpoint(Listener):
             return HttpProtocol(self)
         return Negotiation(self)
 
-
-def _offering_http2(respond: Respond) -> Respond:
-    """Takes up the offer of a request over HTTP/1.1 to go on in HTTP/2."""
-
-    def wrapped(request: Request) -> Answer:
-        if request.version != "1.1" or request.header(b"http2-settings") is None:
-            return respond(request)
+    def answer(self, request: Request) -> Answer:
+        """The answer; a request over HTTP/1.1 that offers to go on in HTTP/2 is taken at its word."""
+        if self.protocol != "h2c" or request.version != "1.1" or request.header(b"http2-settings") is None:
+            return super().answer(request)
         try:
             return http2_upgrade(request)
         except ValueError:
             return Answer(400, [])
-
-    return wrapped
 
 
 class Negotiation(asyncio.Protocol):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gatewright.local.workloads.endpoint import DatagramListener, SessionListener
 from gatewright.local.workloads.exchange import Answer, Request
 from gatewright.local.workloads.program import Behaviour, Port
-from gatewright.local.workloads.server import Endpoint
+from gatewright.local.workloads.server import Server
+from gatewright.local.workloads.sessions import DatagramListener, SessionListener
 
-Opened = Endpoint | SessionListener | DatagramListener
+Opened = Server | SessionListener | DatagramListener
 
 
 def serve(behaviour: Callable[[], Behaviour], port: Port, write: Callable[[str], None]) -> Opened:
@@ -24,7 +24,7 @@ def serve(behaviour: Callable[[], Behaviour], port: Port, write: Callable[[str],
         return DatagramListener(lambda data, peer: behaviour().reply(data, peer, port))
     if port.protocol == "stream":
         return SessionListener(lambda tls: behaviour().session(port, tls), port.tls)
-    return Endpoint(
+    return Server(
         lambda request: behaviour().answer(request, port),
         answered,
         converse=lambda request: behaviour().converse(request, port),

@@ -14,8 +14,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
-from gatewright.local.workloads.endpoint import Listener
 from gatewright.local.workloads.exchange import Answer, Headers, Request
+from gatewright.local.workloads.listener import Listener
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = "13"
