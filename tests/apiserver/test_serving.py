@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from gatewright.local.apiserver.exchange import Answer, Request
 from gatewright.local.apiserver.serving import serve
@@ -165,6 +166,23 @@ async def test_a_stream_is_closed_when_its_client_goes(path: bytes) -> None:
             writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
             await read(reader)
         await asyncio.wait_for(served.streams_closed.wait(), 5)
+
+
+async def test_a_connection_that_closes_under_a_stream_is_no_error() -> None:
+    async def cut_off() -> AsyncGenerator[bytes]:
+        yield b"one"
+        for connection in served.runner.server.connections:  # type: ignore[union-attr]
+            connection.transport.close()  # type: ignore[union-attr]
+        yield b"two"
+
+    async with serving() as served:
+        served.respond = lambda _: Answer(cut_off())  # type: ignore[method-assign, assignment]
+        with capture_logs() as logs:
+            async with served.connect() as (reader, writer):
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.read()
+            await served.runner.cleanup()
+    assert logs == []
 
 
 async def test_a_stream_waits_for_a_client_that_does_not_read() -> None:

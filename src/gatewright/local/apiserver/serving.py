@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
 import structlog
@@ -62,9 +62,15 @@ async def _answer(respond: Respond, received: web.BaseRequest) -> web.StreamResp
     if isinstance(answer.body, bytes):
         return web.Response(body=answer.body, status=answer.code, headers=headers)
     response = web.StreamResponse(status=answer.code, headers=headers)
-    async with aclosing(answer.body) as chunks:
+    # A client that has gone is told nothing more; aiohttp notices by itself.
+    with suppress(ConnectionResetError):
+        await _stream(response, received, answer.body)
+    return response
+
+
+async def _stream(response: web.StreamResponse, received: web.BaseRequest, body: AsyncGenerator[bytes]) -> None:
+    async with aclosing(body) as chunks:
         await response.prepare(received)
         if received.method != "HEAD":
             async for chunk in chunks:
                 await response.write(chunk)
-    return response
