@@ -8,6 +8,7 @@ import socket
 import ssl
 import stat
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,12 @@ async def test_logs_come_from_what_is_registered() -> None:
         assert (code, b"choose one of: [a b]" in message) == (400, True)
         assert (await call(server, "GET", f"{pods}/p/log?container=c"))[0] == 400
         assert (await call(server, "GET", f"{pods}/q/log"))[0] == 404
+        hour_ago = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for since, expected in (("sinceSeconds=90", 90.0), (f"sinceTime={hour_ago}", 3600.0), ("tailLines=1", None)):
+            assert (await call(server, "GET", f"{pods}/p/log?container=a&{since}"))[0] == 200
+            assert requests[-1].since == (pytest.approx(expected, abs=60) if expected else None)
+        for bad in ("sinceTime=yesterday", "sinceTime=2026-01-01", f"sinceTime={hour_ago}&sinceSeconds=9"):
+            assert (await call(server, "GET", f"{pods}/p/log?container=a&{bad}"))[0] == 400
         following = asyncio.ensure_future(call(server, "GET", f"{pods}/p/log?container=a&follow=true"))
         await asyncio.wait_for(followed.wait(), 3)
     # The stop ends a log that is being followed.

@@ -211,7 +211,7 @@ class Api:
             previous=options.flag("previous"),
             timestamps=options.flag("timestamps"),
             tail=options.number("tailLines"),
-            since=options.seconds("sinceSeconds"),
+            since=options.since,
             limit=options.number("limitBytes"),
         )
         return Answer(self._until_closed(self.logs.read(request)), media_type="text/plain")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +100,22 @@ class Options:
             raise bad_request(f'{name}: Invalid value: "{text}": must be a duration')
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
         return hours * 3600 + minutes * 60 + seconds
+
+    @property
+    def since(self) -> float | None:
+        """How many seconds back `sinceSeconds` or `sinceTime` (RFC 3339) reaches (core/v1, PodLogOptions)."""
+        moment = self.query.get("sinceTime")
+        if not moment:
+            return self.seconds("sinceSeconds")
+        if self.query.get("sinceSeconds"):
+            raise bad_request("at most one of `sinceTime` or `sinceSeconds` may be specified")
+        try:
+            then = datetime.fromisoformat(moment)
+        except ValueError:
+            then = datetime.max
+        if then.tzinfo is None:
+            raise bad_request(f'sinceTime: Invalid value: "{moment}": must be a time as in RFC 3339')
+        return max(0.0, (datetime.now(UTC) - then).total_seconds())
 
     @cached_property
     def dry_run(self) -> bool:
