@@ -48,7 +48,7 @@ def cluster_name(backend: Backend, client: Key | None = None) -> str:
     return "/".join(parts)
 
 
-def new_cluster(name: str, *, http2: bool) -> cluster_pb2.Cluster:
+def new_cluster(name: str) -> cluster_pb2.Cluster:
     """A cluster without TLS whose endpoints come by EDS.
 
     How many connections and requests it may have is not Envoy's to limit.
@@ -61,6 +61,12 @@ def new_cluster(name: str, *, http2: bool) -> cluster_pb2.Cluster:
     limits = message.circuit_breakers.thresholds.add()
     for limit in (limits.max_connections, limits.max_pending_requests, limits.max_requests, limits.max_retries):
         limit.value = _UNLIMITED
+    return message
+
+
+def new_http_cluster(name: str, *, http2: bool) -> cluster_pb2.Cluster:
+    """A cluster that is spoken to in one version of HTTP."""
+    message = new_cluster(name)
     options = http_protocol_options_pb2.HttpProtocolOptions()
     if http2:
         options.explicit_http_config.http2_protocol_options.SetInParent()
@@ -75,7 +81,7 @@ def cluster(backend: Backend, client: Key | None = None) -> Resource:
 
     `parts` is the origin of its TLS settings: the object to blame where Envoy refuses them.
     """
-    message = new_cluster(cluster_name(backend, client), http2=backend.app_protocol == "h2c")
+    message = new_http_cluster(cluster_name(backend, client), http2=backend.app_protocol == "h2c")
     if backend.tls is None:
         return resource(message.name, message.SerializeToString())
     message.transport_socket.CopyFrom(tls_socket(backend.tls, alpn(backend), client, ADS))

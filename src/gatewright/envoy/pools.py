@@ -13,7 +13,7 @@ from typing import NamedTuple
 from envoy.config.endpoint.v3 import endpoint_pb2
 
 from gatewright.envoy.backendtls import digest, tls_socket
-from gatewright.envoy.clusters import ADS, add_endpoint, alpn, new_cluster
+from gatewright.envoy.clusters import ADS, add_endpoint, alpn, new_http_cluster
 from gatewright.envoy.resources import CLUSTER, Ref, Resource, resource
 from gatewright.envoy.syntax import UntranslatableError
 from gatewright.model.meta import Key
@@ -47,7 +47,7 @@ def pool_cluster(pool: Pool, backends: Sequence[Backend]) -> Resource:
 
     Where there are several, which one Envoy refuses shows at the clusters of the backends themselves.
     """
-    message = new_cluster(pool_ref(pool, backends).name, http2=backends[0].app_protocol == "h2c")
+    message = new_http_cluster(pool_ref(pool, backends).name, http2=backends[0].app_protocol == "h2c")
     message.common_lb_config.locality_weighted_lb_config.SetInParent()
     origins = []
     for number, backend in enumerate(backends):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -24,16 +23,14 @@ from msgspec import Struct
 from xds.type.matcher.v3 import matcher_pb2
 
 from gatewright.envoy.backendtls import digest, tls_socket
-from gatewright.envoy.clusters import ADS
+from gatewright.envoy.clusters import ADS, new_cluster
 from gatewright.envoy.resources import CLUSTER, SECRET, Ref, Resource, resource
 from gatewright.envoy.routes import NOWHERE
 from gatewright.model.meta import Key
 from gatewright.topology import BackendKey, BackendTLS, Endpoint, Endpoints, HostKey, Stream, Transport
 
-_CONNECT_TIMEOUT = 5
 _CONNECTION_IDLE = 3600
 _SESSION_IDLE = 60
-_UNLIMITED = 2**32 - 1
 _SHARE = "share"
 _HOLE = Endpoint("255.255.255.255", 1)
 """No ordinary socket may connect or send to the broadcast address, so it fails at once and reaches nobody."""
@@ -83,16 +80,8 @@ def stream_cluster(target: Target) -> Resource:
     That is the origin of its TLS settings. Where there are several it isn't known whose are bad, and others' policies
     must not suffer: it is the route, which brought them together.
     """
-    message = cluster_pb2.Cluster(
-        name=target.ref.name, type=cluster_pb2.Cluster.EDS, lb_policy=cluster_pb2.Cluster.LEAST_REQUEST
-    )
-    message.eds_cluster_config.eds_config.CopyFrom(ADS)
-    message.connect_timeout.seconds = _CONNECT_TIMEOUT
-    message.common_lb_config.healthy_panic_threshold.value = 0
+    message = new_cluster(target.ref.name)
     message.common_lb_config.locality_weighted_lb_config.SetInParent()
-    limits = message.circuit_breakers.thresholds.add()
-    for limit in (limits.max_connections, limits.max_pending_requests, limits.max_requests):
-        limit.value = _UNLIMITED
     for number, share in enumerate(target.shares):
         if share.tls:
             match = message.transport_socket_matches.add(name=str(number))
