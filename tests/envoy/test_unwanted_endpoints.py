@@ -17,7 +17,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from gatewright.envoy.ads import AdsServer
 from gatewright.envoy.bootstrap import bootstrap
-from gatewright.envoy.clusters import ADS, new_cluster
+from gatewright.envoy.clusters import ADS, new_http_cluster
 from gatewright.envoy.delivery import Delivery, Observer
 from gatewright.envoy.process import EnvoyProcess, private_directory
 from gatewright.envoy.resources import CLUSTER, ENDPOINTS, SECRET, TYPES, Ref, Resource, resource
@@ -54,7 +54,7 @@ def test_what_a_cluster_asks_for_too_late_is_said_to_be_gone_once(awaited: str) 
 
 
 def _cluster(name: str, secret: str | None = None) -> Resource:
-    message = new_cluster(name, http2=False)
+    message = new_http_cluster(name, http2=False)
     if secret:
         context = tls_pb2.UpstreamTlsContext()
         context.common_tls_context.tls_certificate_sds_secret_configs.add(name=secret).sds_config.CopyFrom(ADS)
