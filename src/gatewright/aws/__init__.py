@@ -1,0 +1,1 @@
+"""What AWS is asked for and told: a client, and typed views of load balancers, target groups and targets."""

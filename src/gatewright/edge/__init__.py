@@ -1,0 +1,1 @@
+"""What stands in front of Gateways: controllers that keep load balancers made, and bound to them."""

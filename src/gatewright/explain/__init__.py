@@ -1,0 +1,1 @@
+"""What would happen to one request, and why: read from the topology, without sending it."""
