@@ -42,14 +42,14 @@ class LoadBalancer(Struct, frozen=True):
         return self.arn.partition(":loadbalancer/")[2]
 
 
-class Forward(Struct, frozen=True, tag="forward"):
+class Forward(Struct, frozen=True, tag_field="action", tag="forward"):
     """ForwardConfig. `groups`: ARN of a target group and its weight (0 to 999); `sticky_seconds`: group stickiness."""
 
     groups: tuple[tuple[str, int], ...]
     sticky_seconds: int | None = None
 
 
-class Redirect(Struct, frozen=True, tag="redirect"):
+class Redirect(Struct, frozen=True, tag_field="action", tag="redirect"):
     """RedirectConfig; every part may hold `#{protocol}`, `#{host}`, `#{port}`, `#{path}`, `#{query}`."""
 
     status: Literal[301, 302]
@@ -60,7 +60,7 @@ class Redirect(Struct, frozen=True, tag="redirect"):
     query: str = "#{query}"
 
 
-class FixedResponse(Struct, frozen=True, tag="fixed-response"):
+class FixedResponse(Struct, frozen=True, tag_field="action", tag="fixed-response"):
     """FixedResponseConfig."""
 
     status: int
@@ -68,7 +68,7 @@ class FixedResponse(Struct, frozen=True, tag="fixed-response"):
     body: str = ""
 
 
-class Refused(Struct, frozen=True, tag="refused"):
+class Refused(Struct, frozen=True, tag_field="action", tag="refused"):
     """An action that the API takes and the emulated load balancer can't do; such a request is answered 500.
 
     `type` is ELBv2's name of it, as `authenticate-oidc`.
