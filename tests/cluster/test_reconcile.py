@@ -134,3 +134,17 @@ async def test_leaving_ends_what_runs() -> None:
         reconciler.enqueue("a")
         await asyncio.sleep(0)
     assert ended.is_set()
+
+
+async def test_what_counts_as_transient_can_be_told() -> None:
+    runs: list[str] = []
+
+    async def work(key: str) -> None:
+        runs.append(key)
+        if len(runs) == 1:
+            raise TimeoutError
+
+    async with Reconciler("test", work, transient=(TimeoutError,)) as reconciler:
+        reconciler.enqueue("a")
+        await reconciler.idle()
+    assert runs == ["a", "a"]

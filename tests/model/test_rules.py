@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from gatewright.model import codec, gateway, kinds
+from gatewright.model import codec, edgebinding, gateway, kinds
 from gatewright.model.rules import RULES, violations
 from gatewright.model.schema import openapi_schema
 from gatewright.model.validation import apply_defaults, validate
@@ -152,6 +152,7 @@ VALID: dict[str, dict[str, Any]] = {
         "sessionPersistence": {"cookieConfig": {}},
     },
     "XMesh": {"controllerName": "example.com/controller"},
+    "EdgeBinding": {"gatewayRef": {"name": "gw"}, "port": 443, "aws": {"targetGroup": {"tags": {"a": "b"}}}},
 }
 
 SERVICE = {"name": "s", "port": 1}
@@ -425,6 +426,10 @@ def cases() -> Iterator[Case]:
         where = "spec.retryConstraint.minRetryRate.interval"
         rate = {"retryConstraint": {"minRetryRate": {"interval": interval}}}
         yield "XBackendTrafficPolicy", rate, where, "interval cannot be greater than one hour"
+    groups: tuple[dict[str, Any], ...] = ({}, {"tags": {}}, {"name": "a", "tags": {"a": "b"}})
+    for group in groups:
+        where, message = "spec.aws.targetGroup", "exactly one of arn, name and tags must be set"
+        yield "EdgeBinding", {"aws": {"targetGroup": group}}, where, message
 
 
 CASES = list(cases())
@@ -434,6 +439,7 @@ def manifest(kind: str, changes: dict[str, Any] | None = None) -> dict[str, Any]
     spec = {**copy.deepcopy(VALID[kind]), **(changes or {})}
     spec = {name: value for name, value in spec.items() if value is not None}
     version = X_GROUP_VERSION if kind.startswith("X") else GROUP_VERSION
+    version = edgebinding.API_VERSION if kind == "EdgeBinding" else version
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
 
 

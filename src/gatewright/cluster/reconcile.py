@@ -21,8 +21,8 @@ _LONGEST_PAUSE = 30.0  # seconds
 class Reconciler(Generic[K]):
     """Runs `reconcile(key)` for every key that is enqueued; a key enqueued during its run runs again after it.
 
-    A run that fails is repeated with growing pauses; a conflict or a missing object is not, since the watch that tells
-    of it enqueues the key again.
+    A run that fails with one of `transient` is repeated with growing pauses; a conflict or a missing object is not,
+    since the watch that tells of it enqueues the key again.
 
     A burst costs few runs: they begin when nothing was enqueued for `settle` seconds, or when their key has waited for
     `longest`; and after a run its key rests for `interval` seconds.
@@ -37,7 +37,9 @@ class Reconciler(Generic[K]):
         interval: float = 0.0,
         settle: float = 0.0,
         longest: float = 1.0,
+        transient: tuple[type[Exception], ...] = (ClusterError,),
     ) -> None:
+        self._transient = transient
         self._name = name
         self._reconcile = reconcile
         self._interval = interval
@@ -117,7 +119,7 @@ class Reconciler(Generic[K]):
                 failures = 0
             except (Conflict, NotFound):
                 failures = 0
-            except ClusterError as error:
+            except self._transient as error:
                 failures += 1
                 _log.warning("will be tried again", task=self._name, key=str(key), error=str(error))
             except Exception:  # noqa: BLE001 - one key must not stop the others

@@ -57,6 +57,8 @@ class ServiceSpec(Model):
     load_balancer_class: str | None = None
     load_balancer_source_ranges: tuple[str, ...] = ()
     external_traffic_policy: str = ""
+    health_check_node_port: int = 0
+    ip_families: tuple[str, ...] = ()
     publish_not_ready_addresses: bool = False
     session_affinity: str = "None"
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from gatewright.model import apps, coordination, core, discovery
+from gatewright.model import apps, coordination, core, discovery, edgebinding
 from gatewright.model import gateway as gw
 from gatewright.model.meta import Object
 
@@ -258,6 +258,11 @@ KINDS: Final[tuple[Kind, ...]] = (
             categories=_GW,
         ),
         _kind("XMesh", "xmeshes", "mesh", type=gw.XMesh, categories=_GW, namespaced=False),
+    ),
+    *_group(
+        edgebinding.GROUP,
+        "v1alpha1",
+        _kind("EdgeBinding", "edgebindings", "eb", type=edgebinding.EdgeBinding, categories=("gatewright",)),
     ),
 )
 

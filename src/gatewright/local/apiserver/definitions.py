@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions: what they add to the served resources, and the Gateway API's, which are built in."""
+"""CustomResourceDefinitions: what they add to the served resources, and those of the kinds that are built in."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 
 from gatewright.local.apiserver.deleting import DeleteOptions, Deleting
 from gatewright.local.apiserver.metadata import new_metadata, now
-from gatewright.local.apiserver.resources import GATEWAY, Catalog, Resource, version_priority
+from gatewright.local.apiserver.resources import DEFINED, OUR_OWN, Catalog, Resource, version_priority
 from gatewright.local.apiserver.schemas import Schemas
 from gatewright.local.apiserver.store import Change, Json, Record, Store
 from gatewright.model.causes import Cause, invalid, required
+from gatewright.model.definition import edge_binding_definition, printer_columns
 
 TABLE = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 BUNDLE_VERSION = "v1.6.1"
 CHANNEL = "experimental"
 
-_GATEWAY = {(resource.group, resource.plural): resource for resource in GATEWAY}
+_DEFINED = {(resource.group, resource.plural): resource for resource in DEFINED}
 
 
 def _column(name: str, path: str, type_: str = "string", priority: int = 0) -> Json:
@@ -47,6 +48,7 @@ _COLUMNS: dict[str, list[Json]] = {
     "grpcroutes": [_column("Hostnames", ".spec.hostnames"), _AGE],
     "listenersets": [_condition("Accepted"), _condition("Programmed"), _AGE],
     "xmeshes": [_condition("Accepted"), _AGE],
+    "edgebindings": printer_columns(),
 }
 
 
@@ -78,20 +80,27 @@ class Definitions:
     def columns(self, resource: Resource, version: str) -> list[Json]:
         """The `additionalPrinterColumns` of a custom resource's version."""
         found = self._columns.get((resource.group, resource.plural, version))
-        if found is None and (resource.group, resource.plural) in _GATEWAY:
+        if found is None and (resource.group, resource.plural) in _DEFINED:
             found = _COLUMNS.get(resource.plural)
         return found or [_AGE]
 
-    # The Gateway API's own
+    # The built-in ones
 
     def seed(self) -> None:
-        """Store the definitions of the built-in Gateway API kinds, at the first look at any definition."""
+        """Store the definitions of the built-in kinds, at the first look at any definition."""
         if self._seeded:
             return
         self._seeded = True
-        self._store.load(TABLE, [self._gateway_definition(resource) for resource in GATEWAY])
+        self._store.load(TABLE, [self._definition(resource) for resource in DEFINED])
+
+    def _definition(self, resource: Resource) -> Json:
+        obj = edge_binding_definition() if resource.group == OUR_OWN else self._gateway_definition(resource)
+        obj["metadata"] = new_metadata({**obj["metadata"], "generation": 1})
+        self.complete(obj, None)
+        return obj
 
     def _gateway_definition(self, resource: Resource) -> Json:
+        """As the Gateway API's own release has it."""
         versions = []
         for version in resource.versions:
             described: Json = {
@@ -112,7 +121,7 @@ class Definitions:
             "categories": list(resource.categories),
             "shortNames": list(resource.short_names),
         }
-        obj: Json = {
+        return {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": {
@@ -131,9 +140,6 @@ class Definitions:
                 "versions": versions,
             },
         }
-        obj["metadata"] = new_metadata({**obj["metadata"], "generation": 1})
-        self.complete(obj, None)
-        return obj
 
     # Admission
 
@@ -219,7 +225,7 @@ class Definitions:
         group, names = spec["group"], spec["names"]
         for version in _versions(obj):
             self._columns[group, names["plural"], version["name"]] = version.get("additionalPrinterColumns") or []
-        if (group, names["plural"]) in _GATEWAY:
+        if (group, names["plural"]) in _DEFINED:
             return
         served = [version for version in _versions(obj) if version.get("served")]
         self._schemas.forget(group, names["plural"])
@@ -255,7 +261,7 @@ class Definitions:
         group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
         for key in [key for key in self._columns if key[:2] == (group, plural)]:
             del self._columns[key]
-        if (group, plural) not in _GATEWAY:
+        if (group, plural) not in _DEFINED:
             self._catalog.discard(group, plural)
             self._schemas.forget(group, plural)
 

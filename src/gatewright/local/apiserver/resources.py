@@ -10,6 +10,7 @@ from gatewright.model.kinds import KINDS, Kind
 
 GATEWAY_API = "gateway.networking.k8s.io"
 EXPERIMENTAL_GATEWAY_API = "gateway.networking.x-k8s.io"
+OUR_OWN = "gatewright.dev"
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -158,13 +159,14 @@ ALSO: tuple[Kind, ...] = (
 _STORED_AS = {"referencegrants.gateway.networking.k8s.io": "v1beta1"}
 
 
-def _is_gateway(kind: Kind) -> bool:
-    return kind.group in (GATEWAY_API, EXPERIMENTAL_GATEWAY_API)
+def _is_defined(kind: Kind) -> bool:
+    """Whether a cluster would have it by a CustomResourceDefinition."""
+    return kind.group in (GATEWAY_API, EXPERIMENTAL_GATEWAY_API, OUR_OWN)
 
 
 def _resource(kind: Kind) -> Resource:
     qualified = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-    custom = _is_gateway(kind)
+    custom = _is_defined(kind)
     return Resource(
         group=kind.group,
         kind=kind.kind,
@@ -183,8 +185,8 @@ def _resource(kind: Kind) -> Resource:
     )
 
 
-BUILTIN: tuple[Resource, ...] = tuple(_resource(kind) for kind in (*KINDS, *ALSO) if not _is_gateway(kind))
-GATEWAY: tuple[Resource, ...] = tuple(_resource(kind) for kind in KINDS if _is_gateway(kind))
+BUILTIN: tuple[Resource, ...] = tuple(_resource(kind) for kind in (*KINDS, *ALSO) if not _is_defined(kind))
+DEFINED: tuple[Resource, ...] = tuple(_resource(kind) for kind in KINDS if _is_defined(kind))
 
 
 class Catalog:
@@ -194,7 +196,7 @@ class Catalog:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_key: dict[tuple[str, str], Resource] = {}
         self.revision = 0
-        for resource in (*BUILTIN, *GATEWAY):
+        for resource in (*BUILTIN, *DEFINED):
             self.add(resource)
 
     def add(self, resource: Resource) -> None:

@@ -12,8 +12,9 @@ from gatewright.model import gateway as gw
 from gatewright.model import kinds
 from gatewright.model.causes import Cause
 from gatewright.model.codec import to_builtins
+from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.meta import Object
-from gatewright.model.rules import backends, gateways, httproute, routes
+from gatewright.model.rules import backends, edgebinding, gateways, httproute, routes
 from gatewright.model.rules.engine import Rule, Rules, RuleSet, TransitionRule
 from gatewright.model.schema import openapi_schema
 from gatewright.model.validation import apply_defaults
@@ -33,6 +34,7 @@ RULES: Final[dict[type[Object], RuleSet]] = {
     gw.XBackend: RuleSet(backends.X_BACKEND),
     gw.XBackendTrafficPolicy: RuleSet(backends.X_BACKEND_TRAFFIC_POLICY),
     gw.XMesh: RuleSet(backends.X_MESH),
+    EdgeBinding: RuleSet(edgebinding.EDGE_BINDING),
 }
 """The rules by kind. A kind without rules (ReferenceGrant) is not listed."""
 

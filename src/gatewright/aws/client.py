@@ -1,0 +1,186 @@
+"""Calls of AWS's API from asyncio: boto3 in threads, with its own retries off, since who calls knows better when."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Self, TypeVar
+
+import gatewright
+from gatewright.aws.errors import AwsError, Invalid, NotConfigured, Unavailable, classify
+
+T = TypeVar("T")
+
+
+class Call(NamedTuple):
+    """What `Aws.calls` counts by. `result` is `ok` or the error's code."""
+
+    service: str
+    operation: str
+    result: str
+
+
+class Aws:
+    """AWS as this process's credentials see it (`async with`, or `close`). Every method raises `AwsError` only.
+
+    Credentials, region and endpoint are found as boto3 finds them (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, a role of
+    the pod or instance, ...) unless they are given. A call that is cancelled may still be carried out by AWS.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "",
+        endpoint_url: str = "",
+        credentials: tuple[str, str] | None = None,
+        concurrency: int = 8,
+        connect_timeout: float = 3.0,
+        read_timeout: float = 15.0,
+    ) -> None:
+        """`credentials` are access key and secret key; timeouts are in seconds."""
+        self.calls: Counter[Call] = Counter()
+        """How many requests were sent (each page is one), by service, operation and result."""
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._credentials = credentials
+        self._concurrency = concurrency
+        self._timeouts = (connect_timeout, read_timeout)
+        self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="aws")
+        self._counting = threading.Lock()
+        self._making = threading.Lock()  # a boto3 session is not for several threads at once; its clients are
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of threads and connections; calls that are under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for client in self._clients.values():
+            client.close()
+
+    async def prepare(self, *services: str) -> None:
+        """Load what calls of these services need, which takes most of a second, before the first of them is made."""
+        for service in services:
+            await self._in_thread(service, "prepare", functools.partial(self._prepared, service))
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One operation by its boto3 names: `call("elbv2", "describe_target_health", TargetGroupArn=arn)`."""
+
+        def send() -> dict[str, Any]:
+            answer: dict[str, Any] = self._send(service, operation, parameters)
+            answer.pop("ResponseMetadata", None)
+            return answer
+
+        return await self._in_thread(service, operation, send)
+
+    async def pages(self, service: str, operation: str, items: str, **parameters: Any) -> list[Any]:
+        """What an operation lists under the name `items`, of all pages."""
+
+        def send() -> list[Any]:
+            found: list[Any] = []
+            token: dict[str, Any] = {}
+            while True:
+                answer = self._send(service, operation, {**parameters, **token})
+                found += answer.get(items) or ()
+                token = _next_page(service, answer)
+                if not token:
+                    return found
+
+        return await self._in_thread(service, operation, send)
+
+    async def _in_thread(self, service: str, operation: str, send: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, send)
+        except RuntimeError as error:  # the pool's, after close
+            raise Unavailable("Closed", str(error), f"{service}:{operation}") from error
+
+    def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> Any:
+        """In a thread: send one request, and count it."""
+        try:
+            answer = getattr(self._client(service), operation)(**parameters)
+        except Exception as error:
+            translated = _translate(error, f"{service}:{operation}")
+            if translated is None:
+                raise
+            self._count(Call(service, operation, translated.code))
+            raise translated from error
+        self._count(Call(service, operation, "ok"))
+        return answer
+
+    def _prepared(self, service: str) -> None:
+        try:
+            self._client(service)
+        except Exception as error:
+            raise (_translate(error, f"{service}:prepare") or error) from error
+
+    def _count(self, call: Call) -> None:
+        with self._counting:
+            self.calls[call] += 1
+
+    def _client(self, service: str) -> Any:
+        client = self._clients.get(service)
+        if client is not None:
+            return client
+        # Imported here, in a thread: it takes most of a second that nobody else should wait for.
+        import boto3
+        from botocore.config import Config
+
+        connect, read = self._timeouts
+        settings = Config(
+            retries={"total_max_attempts": 1},
+            connect_timeout=connect,
+            read_timeout=read,
+            max_pool_connections=self._concurrency,
+            user_agent_extra=f"gatewright/{gatewright.__version__}",
+        )
+        with self._making:
+            if service not in self._clients:
+                if self._session is None:
+                    key, secret = self._credentials or (None, None)
+                    self._session = boto3.Session(
+                        region_name=self._region or None, aws_access_key_id=key, aws_secret_access_key=secret
+                    )
+                self._clients[service] = self._session.client(
+                    service,  # type: ignore[call-overload, unused-ignore]
+                    config=settings,
+                    endpoint_url=self._endpoint_url or None,
+                )
+            return self._clients[service]
+
+
+def _next_page(service: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The parameter that asks for the page after `answer`, or none after the last one."""
+    for name in ("NextToken", "nextToken", "NextMarker"):
+        if answer.get(name):
+            return {"Marker" if name == "NextMarker" and service == "elbv2" else name: answer[name]}
+    return {}
+
+
+def _translate(error: Exception, operation: str) -> AwsError | None:
+    """What an exception of boto3's means; None for one that is no business of AWS's."""
+    from botocore import exceptions as boto
+
+    name = type(error).__name__
+    if isinstance(error, boto.ClientError):
+        found = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        code = found.get("Code") or f"HTTP{status}"
+        return classify(code, status)(code, found.get("Message") or f"HTTP status {status}", operation)
+    if isinstance(
+        error, boto.NoCredentialsError | boto.NoRegionError | boto.ProfileNotFound | boto.CredentialRetrievalError
+    ):
+        return NotConfigured(name, str(error), operation)
+    if isinstance(error, boto.ParamValidationError):
+        return Invalid("ParamValidation", str(error), operation)
+    if isinstance(error, boto.BotoCoreError | boto.HTTPClientError | OSError):
+        return Unavailable(name, str(error), operation)
+    return None

@@ -1,0 +1,352 @@
+"""What AWS's API says of load balancers, as typed values: read by ARN, name, DNS name or tags.
+
+Every function says which calls it makes; lists are read page by page. All raise `AwsError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from gatewright.aws.client import Aws
+from gatewright.aws.errors import NotFound
+
+_TAGGED_AT_ONCE = 20  # ELBv2 API reference, DescribeTags: resource ARNs a call
+
+
+class Zone(Struct, frozen=True):
+    """Where a load balancer stands in one availability zone. Addresses are known for those that were asked for."""
+
+    name: str
+    subnet: str
+    private_address: str = ""
+    allocation: str = ""
+
+
+class LoadBalancer(Struct, frozen=True):
+    """A load balancer; `type` is `application` or `network`, `state` is `provisioning`, `active`, `failed`, ..."""
+
+    arn: str
+    name: str
+    dns_name: str
+    type: str
+    scheme: str
+    state: str
+    vpc: str
+    zones: tuple[Zone, ...]
+    ip_address_type: str = "ipv4"
+    security_groups: tuple[str, ...] = ()
+    hosted_zone: str = ""
+
+    @property
+    def id(self) -> str:
+        """`net/name/0123456789abcdef`, as in descriptions of its network interfaces."""
+        return self.arn.partition(":loadbalancer/")[2]
+
+
+class Listener(Struct, frozen=True):
+    """A listener. `certificates` is the default one only; its default action forwards to `target_groups`."""
+
+    arn: str
+    load_balancer: str
+    port: int
+    protocol: str
+    target_groups: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    ssl_policy: str = ""
+    alpn_policy: str = ""
+
+
+class HealthCheck(Struct, frozen=True):
+    """A target group's health check; times in seconds.
+
+    `port` is a number or `traffic-port`; `matcher` is HTTP or gRPC codes, as `200-399`, and empty for TCP.
+    """
+
+    protocol: str
+    port: str
+    path: str = ""
+    interval: int = 30
+    timeout: int = 6
+    healthy_threshold: int = 5
+    unhealthy_threshold: int = 2
+    matcher: str = ""
+    enabled: bool = True
+
+
+class TargetGroup(Struct, frozen=True):
+    """A target group; `target_type` is `ip`, `instance`, `alb` or `lambda`.
+
+    `protocol_version` is HTTP1, HTTP2, GRPC, or empty for those of an NLB.
+    """
+
+    arn: str
+    name: str
+    target_type: str
+    protocol: str
+    port: int
+    vpc: str
+    health_check: HealthCheck
+    protocol_version: str = ""
+    ip_address_type: str = "ipv4"
+    load_balancers: tuple[str, ...] = ()
+
+
+class Target(Struct, frozen=True, order=True):
+    """What is registered: an address, an instance id or the ARN of an ALB. `zone` is a zone's name, `all` or empty."""
+
+    id: str
+    port: int
+    zone: str = ""
+
+
+class TargetHealth(Struct, frozen=True):
+    """A target's health: `state` as `healthy`, `reason` as `Target.Timeout` (empty when healthy), AWS's description."""
+
+    target: Target
+    state: str
+    reason: str = ""
+    description: str = ""
+    health_check_port: str = ""
+
+
+class NetworkInterface(Struct, frozen=True):
+    """A network interface. That of a load balancer has the description `ELB <its id>`."""
+
+    id: str
+    address: str
+    subnet: str
+    zone: str
+    description: str = ""
+    public_address: str = ""
+
+
+async def load_balancers(aws: Aws, *, arns: Iterable[str] = (), names: Iterable[str] = ()) -> list[LoadBalancer]:
+    """All load balancers, or those of `arns` or `names`. elbv2:DescribeLoadBalancers; `NotFound` if one is missing."""
+    wanted = _selection(LoadBalancerArns=arns, Names=names)
+    return [
+        read_load_balancer(raw)
+        for raw in await aws.pages("elbv2", "describe_load_balancers", "LoadBalancers", **wanted)
+    ]
+
+
+async def load_balancer_by_dns_name(aws: Aws, dns_name: str) -> LoadBalancer | None:
+    """The load balancer of a DNS name, without regard to case. elbv2:DescribeLoadBalancers for all there are."""
+    wanted = dns_name.rstrip(".").lower().removeprefix("dualstack.")
+    return next((each for each in await load_balancers(aws) if each.dns_name.lower() == wanted), None)
+
+
+async def listeners(aws: Aws, load_balancer: str) -> list[Listener]:
+    """The listeners of a load balancer's ARN. elbv2:DescribeListeners."""
+    found = await aws.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=load_balancer)
+    return [read_listener(raw) for raw in found]
+
+
+async def certificates(aws: Aws, listener: str) -> list[str]:
+    """ARNs of a listener's certificates, the default one first. elbv2:DescribeListenerCertificates."""
+    found = await aws.pages("elbv2", "describe_listener_certificates", "Certificates", ListenerArn=listener)
+    ordered = sorted(found, key=lambda raw: not raw.get("IsDefault"))
+    return list(dict.fromkeys(raw["CertificateArn"] for raw in ordered))
+
+
+async def target_groups(
+    aws: Aws, *, arns: Iterable[str] = (), names: Iterable[str] = (), load_balancer: str = ""
+) -> list[TargetGroup]:
+    """All target groups, or those of `arns`, `names` or a load balancer's ARN. elbv2:DescribeTargetGroups."""
+    wanted = _selection(TargetGroupArns=arns, Names=names)
+    if load_balancer:
+        wanted["LoadBalancerArn"] = load_balancer
+    found = await aws.pages("elbv2", "describe_target_groups", "TargetGroups", **wanted)
+    return [read_target_group(raw) for raw in found]
+
+
+async def target_group_by_arn(aws: Aws, arn: str) -> TargetGroup | None:
+    """The target group of an ARN. elbv2:DescribeTargetGroups."""
+    try:
+        return next(iter(await target_groups(aws, arns=[arn])), None)
+    except NotFound:
+        return None
+
+
+async def target_group_by_name(aws: Aws, name: str) -> TargetGroup | None:
+    """The target group of a name. elbv2:DescribeTargetGroups."""
+    try:
+        return next(iter(await target_groups(aws, names=[name])), None)
+    except NotFound:
+        return None
+
+
+async def target_groups_tagged(aws: Aws, tags: Mapping[str, str]) -> list[TargetGroup]:
+    """The target groups that have all of `tags`, by name. elbv2:DescribeTargetGroups, elbv2:DescribeTags by 20."""
+    found = await target_groups(aws)
+    marks = await tags_of(aws, [group.arn for group in found])
+    return sorted((g for g in found if tags.items() <= marks.get(g.arn, {}).items()), key=lambda group: group.name)
+
+
+async def load_balancers_tagged(aws: Aws, tags: Mapping[str, str]) -> list[LoadBalancer]:
+    """The load balancers that have all of `tags`, by name. elbv2:DescribeLoadBalancers, elbv2:DescribeTags by 20."""
+    found = await load_balancers(aws)
+    marks = await tags_of(aws, [each.arn for each in found])
+    return sorted((lb for lb in found if tags.items() <= marks.get(lb.arn, {}).items()), key=lambda lb: lb.name)
+
+
+async def tags_of(aws: Aws, arns: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Tags by ARN of load balancers, target groups, listeners. elbv2:DescribeTags, 20 a call.
+
+    What has gone since it was listed has no entry.
+    """
+    left, found = list(arns), {}
+    while left:
+        some, left = left[:_TAGGED_AT_ONCE], left[_TAGGED_AT_ONCE:]
+        for arn_tags in await _tags(aws, some):
+            found[arn_tags["ResourceArn"]] = {tag["Key"]: tag.get("Value", "") for tag in arn_tags.get("Tags") or ()}
+    return found
+
+
+async def _tags(aws: Aws, arns: list[str]) -> list[Any]:
+    try:
+        answer = await aws.call("elbv2", "describe_tags", ResourceArns=arns)
+    except NotFound:  # one of them has gone, which must not keep the others' tags from us
+        if len(arns) == 1:
+            return []
+        half = len(arns) // 2
+        return await _tags(aws, arns[:half]) + await _tags(aws, arns[half:])
+    return list(answer.get("TagDescriptions") or ())
+
+
+async def load_balancer_attributes(aws: Aws, arn: str) -> dict[str, str]:
+    """A load balancer's attributes. elbv2:DescribeLoadBalancerAttributes."""
+    answer = await aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)
+    return _attributes(answer)
+
+
+async def target_group_attributes(aws: Aws, arn: str) -> dict[str, str]:
+    """A target group's attributes. elbv2:DescribeTargetGroupAttributes."""
+    answer = await aws.call("elbv2", "describe_target_group_attributes", TargetGroupArn=arn)
+    return _attributes(answer)
+
+
+async def target_health(aws: Aws, target_group: str) -> list[TargetHealth]:
+    """Every target of a target group's ARN with its health. elbv2:DescribeTargetHealth."""
+    answer = await aws.call("elbv2", "describe_target_health", TargetGroupArn=target_group)
+    return [read_target_health(raw) for raw in answer.get("TargetHealthDescriptions") or ()]
+
+
+async def network_interfaces(aws: Aws, load_balancer: LoadBalancer | str) -> list[NetworkInterface]:
+    """The network interfaces of a load balancer (or its ARN), by zone. ec2:DescribeNetworkInterfaces."""
+    arn = load_balancer if isinstance(load_balancer, str) else load_balancer.arn
+    description = f"ELB {arn.partition(':loadbalancer/')[2]}"
+    filters = [{"Name": "description", "Values": [description]}]
+    found = await aws.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+    return sorted((read_network_interface(raw) for raw in found), key=lambda each: (each.zone, each.id))
+
+
+def read_load_balancer(raw: Mapping[str, Any]) -> LoadBalancer:
+    """A LoadBalancer of the ELBv2 API."""
+    return LoadBalancer(
+        arn=raw["LoadBalancerArn"],
+        name=raw["LoadBalancerName"],
+        dns_name=raw.get("DNSName", ""),
+        type=raw.get("Type", "application"),
+        scheme=raw.get("Scheme", ""),
+        state=(raw.get("State") or {}).get("Code", ""),
+        vpc=raw.get("VpcId", ""),
+        zones=tuple(_zone(zone) for zone in raw.get("AvailabilityZones") or ()),
+        ip_address_type=raw.get("IpAddressType", "ipv4"),
+        security_groups=tuple(sorted(raw.get("SecurityGroups") or ())),
+        hosted_zone=raw.get("CanonicalHostedZoneId", ""),
+    )
+
+
+def _zone(raw: Mapping[str, Any]) -> Zone:
+    address: Mapping[str, Any] = next(iter(raw.get("LoadBalancerAddresses") or ()), {})
+    return Zone(
+        name=raw.get("ZoneName", ""),
+        subnet=raw.get("SubnetId", ""),
+        private_address=address.get("PrivateIPv4Address") or "",
+        allocation=address.get("AllocationId") or "",
+    )
+
+
+def read_listener(raw: Mapping[str, Any]) -> Listener:
+    """A Listener of the ELBv2 API."""
+    return Listener(
+        arn=raw["ListenerArn"],
+        load_balancer=raw["LoadBalancerArn"],
+        port=raw.get("Port", 0),
+        protocol=raw.get("Protocol", ""),
+        target_groups=_forwarded(raw.get("DefaultActions") or ()),
+        certificates=tuple(each["CertificateArn"] for each in raw.get("Certificates") or ()),
+        ssl_policy=raw.get("SslPolicy") or "",
+        alpn_policy=next(iter(raw.get("AlpnPolicy") or ()), ""),
+    )
+
+
+def _forwarded(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    arns = []
+    for action in actions:
+        if action.get("Type") == "forward":
+            arns += [group["TargetGroupArn"] for group in (action.get("ForwardConfig") or {}).get("TargetGroups") or ()]
+            arns += [action["TargetGroupArn"]] if action.get("TargetGroupArn") else []
+    return tuple(dict.fromkeys(arns))
+
+
+def read_target_group(raw: Mapping[str, Any]) -> TargetGroup:
+    """A TargetGroup of the ELBv2 API."""
+    matcher = raw.get("Matcher") or {}
+    return TargetGroup(
+        arn=raw["TargetGroupArn"],
+        name=raw["TargetGroupName"],
+        target_type=raw.get("TargetType", "instance"),
+        protocol=raw.get("Protocol") or "",
+        port=raw.get("Port") or 0,
+        vpc=raw.get("VpcId") or "",
+        health_check=HealthCheck(
+            protocol=raw.get("HealthCheckProtocol") or "",
+            port=str(raw.get("HealthCheckPort") or "traffic-port"),
+            path=raw.get("HealthCheckPath") or "",
+            interval=int(raw.get("HealthCheckIntervalSeconds") or 0),
+            timeout=int(raw.get("HealthCheckTimeoutSeconds") or 0),
+            healthy_threshold=int(raw.get("HealthyThresholdCount") or 0),
+            unhealthy_threshold=int(raw.get("UnhealthyThresholdCount") or 0),
+            matcher=matcher.get("HttpCode") or matcher.get("GrpcCode") or "",
+            enabled=bool(raw.get("HealthCheckEnabled", True)),
+        ),
+        protocol_version=raw.get("ProtocolVersion") or "",
+        ip_address_type=raw.get("IpAddressType") or "ipv4",
+        load_balancers=tuple(raw.get("LoadBalancerArns") or ()),
+    )
+
+
+def read_target_health(raw: Mapping[str, Any]) -> TargetHealth:
+    """A TargetHealthDescription of the ELBv2 API."""
+    target, health = raw["Target"], raw.get("TargetHealth") or {}
+    return TargetHealth(
+        target=Target(target["Id"], int(target.get("Port") or 0), target.get("AvailabilityZone") or ""),
+        state=health.get("State", ""),
+        reason=health.get("Reason") or "",
+        description=health.get("Description") or "",
+        health_check_port=str(raw.get("HealthCheckPort") or ""),
+    )
+
+
+def read_network_interface(raw: Mapping[str, Any]) -> NetworkInterface:
+    """A NetworkInterface of the EC2 API."""
+    return NetworkInterface(
+        id=raw["NetworkInterfaceId"],
+        address=raw.get("PrivateIpAddress", ""),
+        subnet=raw.get("SubnetId", ""),
+        zone=raw.get("AvailabilityZone", ""),
+        description=raw.get("Description") or "",
+        public_address=(raw.get("Association") or {}).get("PublicIp") or "",
+    )
+
+
+def _attributes(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {each["Key"]: each.get("Value") or "" for each in answer.get("Attributes") or ()}
+
+
+def _selection(**lists: Iterable[str]) -> dict[str, Any]:
+    return {name: list(values) for name, values in lists.items() if values}

@@ -1,0 +1,34 @@
+"""A cluster as it is at one moment, resolved: for commands that look once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gatewright.cluster import Client, NotFound
+from gatewright.flow import Flow
+from gatewright.model.gateway import GatewayClass
+from gatewright.model.meta import Object
+from gatewright.resolve import Inputs, Resolution, resolve
+
+
+async def read_cluster(client: Client) -> tuple[Inputs, Resolution]:
+    """Everything that resolution reads, and what follows from it for the Gateways of every class. Raises ClusterError.
+
+    A kind that the cluster doesn't have is one without objects.
+    """
+    inputs = Inputs(Flow())
+
+    async def found(type_: type[Object]) -> list[Any]:
+        try:
+            return await client.list(type_)
+        except NotFound:
+            return []
+
+    kinds = list(inputs.by_type.items())
+    objects = await asyncio.gather(*(found(type_) for type_, _ in kinds))
+    classes: list[GatewayClass] = [obj for each in objects for obj in each if isinstance(obj, GatewayClass)]
+    with inputs.flow.batch():
+        for (_, source), each in zip(kinds, objects, strict=True):
+            source.replace({obj.key: obj for obj in each})
+    return inputs, resolve(inputs, frozenset(each.spec.controller_name for each in classes))
