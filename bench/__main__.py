@@ -20,18 +20,23 @@ GATEWRIGHT = [str(Path(sys.executable).with_name("gatewright")), "up"]
 
 
 def start_up(runs: int) -> None:
-    """From the start of the process to the first served request of examples/eks."""
-    seconds = []
-    command = 'curl -fsS -o /dev/null "$EDGE_URL/app1" && date +%s.%N'
-    for _ in range(runs):
-        start = time.time()
-        done = subprocess.run(
-            [*GATEWRIGHT, "examples/eks", "--exec", command], cwd=ROOT, check=True, capture_output=True, text=True
-        )
-        seconds.append(float(done.stdout) - start)
-    print(
-        f"start-up, examples/eks, {runs} runs: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s\n"
-    )
+    """From the start of the process to the first served request of examples/eks, without and with AWS in front."""
+    for option, what in (("--no-aws", "the Gateway alone"), ("--aws", "the chain")):
+        seconds = []
+        command = 'curl -fsS --cacert "$EDGE_CA" -o /dev/null "$EDGE_HTTPS_URL/app1" && date +%s.%N'
+        for _ in range(runs):
+            start = time.time()
+            done = subprocess.run(
+                [*GATEWRIGHT, "examples/eks", option, "--exec", command],
+                cwd=ROOT,
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            seconds.append(float(done.stdout) - start)
+        median, worst = statistics.median(seconds), max(seconds)
+        print(f"start-up, examples/eks, {what}, {runs} runs: median {median:.2f} s, worst {worst:.2f} s")
+    print()
 
 
 def inside(module: str, *arguments: object, edge: str = "bench/edge") -> Iterator[dict[str, Any]]:
@@ -143,6 +148,27 @@ def listener_set_scale(namespaces: list[int], sets: int, routes: int, changes: i
     print()
 
 
+def chain(runs: int, sizes: list[int]) -> None:
+    """The chain ALB, NLB, Gateway: how fast a replaced NLB is bound, what AWS is called for, what goes through it."""
+    example = "examples/eks"
+    seconds = [row["seconds"] for row in inside("bench.chain", "rebind", runs, edge=example)]
+    print("from a deleted NLB to a healthy target of the next one, at the pace of AWS's clocks")
+    print(f"{runs} runs: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s\n")
+    print(f"{'routes':>8}  calls of AWS: a minute at rest; a route made and deleted; an NLB replaced")
+    for row in inside("bench.chain", "calls", *sizes, edge=example):
+        rest, route, change = (sum(row[what].values()) for what in ("rest", "route", "change"))
+        told = ", ".join(f"{name} {count}" for name, count in sorted(row["rest"].items())) or "none"
+        print(f"{row['routes']:>8}  {rest} ({told}); {route}; {change - row['mine']}", flush=True)
+    rates = {
+        row["way"]: statistics.median(row["rates"]) for row in inside("bench.chain", "throughput", 5, edge=example)
+    }
+    print("\nrequests a second, 16 connections, median of 3 turns")
+    alone = next(iter(rates.values()))
+    for way, rate in rates.items():
+        print(f"{way:28}{rate:>8.0f}{rate / alone:>7.2f}")
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="start-ups (default 7)")
@@ -167,6 +193,7 @@ _SCENARIOS: dict[str, Callable[[argparse.Namespace], None]] = {
     "attached-routes": lambda found: attached_routes(sorted(found.routes), 3),
     "route-scale": lambda found: route_scale(sorted(found.namespaces), found.applications, found.seconds),
     "listenerset-scale": lambda found: listener_set_scale(sorted(found.namespaces), found.sets, found.set_routes, 50),
+    "chain": lambda found: chain(found.runs, sorted(size for size in found.sizes if size <= 1000)),
     "data-path": lambda _: datapath.table(inside("bench.datapath", 25, 1000)),
 }
 

@@ -99,7 +99,8 @@ class Target:
                     raise RuntimeError(f"http://{host}/: found {answer[:40]!r}, expected a 200")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -116,7 +117,7 @@ async def main(rounds: int, requests: int) -> None:
         await attached(client, len(_HOSTS))
         (members,) = await client.list(EndpointSlice, "bench")
     backend = (members.endpoints[0].addresses[0], int(members.ports[0].port or 0))
-    port = _free_port()
+    port = free_port()
     with private_directory() as directory:
         async with EnvoyProcess(directory, minimal(directory, port, backend), concurrency=1) as process:
             await asyncio.sleep(2)

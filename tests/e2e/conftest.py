@@ -48,7 +48,7 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Edge]]:
 @pytest.fixture(scope="session")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """The reference example, shared by the tests of one worker; each test puts its own objects beside it."""
-    process = Edge("up", EXAMPLE, "--no-watch", directory=tmp_path_factory.mktemp("edge"))
+    process = Edge("up", EXAMPLE, "--no-aws", "--no-watch", directory=tmp_path_factory.mktemp("edge"))
     try:
         yield process.serving()
     finally:

@@ -78,7 +78,7 @@ def fetch(
         connection.close()
 
 
-def eventually(check: Callable[[], T], what: str = "", seconds: float = 10.0) -> T:
+def eventually(check: Callable[[], T | None], what: str = "", seconds: float = 10.0) -> T:
     """The first truthy result of `check`; an exception counts as not yet."""
     end = time.monotonic() + seconds
     last: object = None

@@ -9,6 +9,7 @@ import typer
 
 from gatewright import __version__
 from gatewright.cli.certs import certs
+from gatewright.cli.chain import chain
 from gatewright.cli.up import up
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(certs)
+app.command()(chain)
 
 
 def _version(asked: bool) -> None:

@@ -11,11 +11,13 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
+from gatewright.edge.chain import Hop, lines
 from gatewright.local.manifests import Problem
 from gatewright.local.news import News
 from gatewright.local.state import ConditionState, EdgeState, GatewayState, Trial
 
 _STYLES = {"good": "green", "bad": "red", "info": "cyan"}
+_HEALTH = {"good": "green", "bad": "red", "unknown": "default"}
 _PATIENCE = 3.0  # seconds after which even a quiet run says what it does
 _COLUMNS = ("GATEWAY", "CLASS", "ADDRESS", "HOSTNAME", "ROUTES", "CONDITIONS")
 _GAP = "  "
@@ -93,6 +95,9 @@ class Screen:
         ]
         for text in dict.fromkeys(shifted):
             self._line(f"[yellow]note:[/] {text}")
+        if state.aws:
+            self._line("")
+            self.chain(state.chain)
         if trials:
             self._line("\nTry:")
             width = max(len(trial.command) for trial in trials)
@@ -103,7 +108,14 @@ class Screen:
         self._line(f"  export KUBECONFIG={shlex.quote(state.kubeconfig)}")
         if state.https_url:
             self._line(f"  export EDGE_CA={shlex.quote(state.ca)}")
+        for name, value in state.aws.environment.items() if state.aws else ():
+            self._line(f"  export {name}={shlex.quote(value)}")
         self._line("\nCtrl-C takes it all down.\n")
+
+    def chain(self, hops: Sequence[Hop]) -> None:
+        """The way of a request as a tree."""
+        for line in lines(hops, lambda hop, text: f"[{_HEALTH[hop.health]}]{escape(text)}[/]"):
+            self._line(line)
 
     def _line(self, text: str) -> None:
         # Long lines are for the terminal to wrap, so that what is copied from it stays whole.

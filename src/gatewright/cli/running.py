@@ -20,6 +20,7 @@ from gatewright.cli.exits import FAILED, OK
 from gatewright.cli.pages import Screen
 from gatewright.cluster import ClusterError
 from gatewright.local.apply import changes
+from gatewright.local.cloud import asks_for_aws
 from gatewright.local.edge import EdgeError, LocalEdge
 from gatewright.local.manifests import Manifests, Problem, load
 from gatewright.local.news import News, standing_problems
@@ -41,6 +42,8 @@ class Session:
     keep_going: bool
     watch: bool
     data_dir: Path | None
+    aws: bool | None
+    pace: float
     verbose: bool
 
 
@@ -93,11 +96,17 @@ async def _run(session: Session, manifests: Manifests, screen: Screen, errors: S
 
 async def _serve(session: Session, manifests: Manifests, screen: Screen, errors: Screen) -> int:
     async with contextlib.AsyncExitStack() as stack:
-        edge = LocalEdge(screen.news, data_dir=session.data_dir, backends=session.backends)
+        edge = LocalEdge(
+            screen.news,
+            data_dir=session.data_dir,
+            backends=session.backends,
+            aws=asks_for_aws(manifests) if session.aws is None else session.aws,
+            pace=session.pace,
+        )
         with screen.progress("starting the edge"):
             await stack.enter_async_context(edge)
         with screen.progress(f"applying {len(manifests.objects)} objects"):
-            refused, _ = await edge.applier.update(manifests)
+            refused, _ = await edge.update(manifests)
         problems = [*manifests.problems, *refused]
         if problems:
             errors.problems(problems)
@@ -120,6 +129,7 @@ async def _serve(session: Session, manifests: Manifests, screen: Screen, errors:
         edge.newsroom.hold = False
         if session.command is not None:
             return await _execute(session.command, edge)
+        await edge.look()
         screen.overview(edge.state(), edge.trials())
         if session.watch:
             await _follow(session, edge, manifests, screen, errors)
@@ -152,7 +162,7 @@ async def _follow(session: Session, edge: LocalEdge, manifests: Manifests, scree
     """Apply edits of the files for as long as the edge runs."""
     try:
         async for edited in changes(session.paths, manifests):
-            refused, done = await edge.applier.update(edited)
+            refused, done = await edge.update(edited)
             screen.edits(done)
             problems: list[Problem] = [*edited.problems, *refused]
             if problems:
@@ -163,6 +173,7 @@ async def _follow(session: Session, edge: LocalEdge, manifests: Manifests, scree
 
 async def _execute(command: str, edge: LocalEdge) -> int:
     """Run the user's command in a process group of its own, which ends with us. Returns its exit status."""
+    await edge.look()
     state = edge.state()
     state_file = edge.directory / "state.json"
     state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
@@ -171,8 +182,11 @@ async def _execute(command: str, edge: LocalEdge) -> int:
         "KUBECONFIG": state.kubeconfig,
         "EDGE_URL": state.url,
         "EDGE_HTTPS_URL": state.https_url,
+        "GATEWAY_URL": state.gateway_url,
+        "GATEWAY_HTTPS_URL": state.gateway_https_url,
         "EDGE_CA": state.ca,
         "EDGE_STATE": str(state_file),
+        **edge.aws_environment,
     }
     terminal = _is_terminal()
     with _terminal_returned(terminal):

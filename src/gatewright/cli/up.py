@@ -37,12 +37,29 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep the cluster's state here over restarts. Default: in memory.")
     ] = None,
+    aws: Annotated[
+        bool | None,
+        typer.Option(
+            "--aws/--no-aws",
+            help="Run an emulated AWS, with load balancers that carry traffic. Default: when the manifests ask for it.",
+        ),
+    ] = None,
+    pace: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=1000,
+            help="Let the clocks of the emulated AWS (health checks, draining, logs) run this many times faster.",
+        ),
+    ] = 1.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the parts do, to standard error.")] = False,
 ) -> None:
-    """Run the edge that the manifests describe on this machine: a Kubernetes API, workloads, TLS and a real Envoy.
+    """Run the edge that the manifests describe on this machine: a Kubernetes API, workloads, TLS and a real Envoy, and
+    an AWS with load balancers in front where they ask for it.
 
-    Under --exec the command finds KUBECONFIG, EDGE_URL, EDGE_HTTPS_URL, EDGE_CA (a CA bundle) and EDGE_STATE
-    (a JSON file) in its environment.
+    Under --exec the command finds KUBECONFIG, EDGE_URL, EDGE_HTTPS_URL (of the ALB, where there is one), GATEWAY_URL,
+    GATEWAY_HTTPS_URL, EDGE_CA (a CA bundle) and EDGE_STATE (a JSON file) in its environment; with an emulated AWS also
+    AWS_ENDPOINT_URL, AWS_REGION and credentials for it.
 
     Exit status: that of the command; 1 when an object was refused; 2 for wrong usage; 130 after Ctrl-C.
     """
@@ -64,6 +81,8 @@ def up(
         keep_going=keep_going,
         watch=watch,
         data_dir=data_dir,
+        aws=aws,
+        pace=pace,
         verbose=verbose,
     )
     raise typer.Exit(run(session))

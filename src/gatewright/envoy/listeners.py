@@ -49,12 +49,14 @@ class Binding(Struct, frozen=True):
     """Where a Gateway's ports are really opened: an address, and for each port of the Gateway the one bound.
 
     `ports` are the TCP ports, `udp_ports` those of UDP. `others` are further addresses with the same ports.
+    `status_port` is where the proxy says whether it is ready, None where it doesn't.
     """
 
     host: str
     ports: Mapping[int, int]
     udp_ports: Mapping[int, int] = {}
     others: tuple[Binding, ...] = ()
+    status_port: int | None = None
 
     def bound(self, port: PortKey) -> int | None:
         """The port that is open for a port of the Gateway, None where there is none."""

@@ -1,4 +1,4 @@
-"""A Topology as collections of xDS resources, put together from `ports`, `hosts`, `destinations` and `connections`."""
+"""A Topology as collections of xDS resources, put together from its parts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from gatewright.envoy.resources import (
 )
 from gatewright.envoy.routes import Route
 from gatewright.envoy.secrets import secret
+from gatewright.envoy.status_port import status_listeners
 from gatewright.flow import Collection, Context, Flow
 from gatewright.model.meta import Key
 from gatewright.topology import Certificate, HostKey, PortKey, RuleKey, Topology
@@ -71,7 +72,7 @@ def translate(flow: Flow, topology: Topology, bindings: Collection[Key, Binding]
             CLUSTER: flow.merge("envoy clusters", clusters.clusters, targets.clusters),
             ENDPOINTS: flow.merge("envoy endpoints", clusters.endpoints, targets.endpoints),
             SECRET: flow.derive_many("envoy secrets", topology.certificates, to_secret),
-            LISTENER: ports.listeners,
+            LISTENER: flow.merge("envoy listeners and status ports", ports.listeners, status_listeners(flow, bindings)),
             FILTER_CHAIN: ports.chains,
             SCOPE: hosts.scopes,
             ROUTES: hosts.tables,

@@ -99,17 +99,17 @@ class Authority:
             return False
         return True
 
-    def issue(self, names: Iterable[str]) -> ServerCertificate:
+    def issue(self, names: Iterable[str], *, days: int = _SERVER_DAYS) -> ServerCertificate:
         """A server certificate for host names (also wildcards) and IP addresses; the first is its common name.
 
-        Raises ValueError for a name that is neither.
+        It is valid for `days`; where that is negative it has expired. Raises ValueError for a name that is neither.
         """
         names = list(names)
         alternatives = [_name(name) for name in names]
         key = ec.generate_private_key(ec.SECP256R1())
         # A common name has 64 characters at the most (RFC 5280, ub-common-name); clients read the alternative names.
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-        builder = _builder(subject, self._certificate.subject, key.public_key(), _SERVER_DAYS)
+        builder = _builder(subject, self._certificate.subject, key.public_key(), days)
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._certificate.public_key())  # type: ignore[arg-type]
         certificate = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -154,7 +154,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Any, days: int) -> x509
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))  # clocks differ
+        .not_valid_before(now - timedelta(hours=1) + min(timedelta(), timedelta(days=days)))  # clocks differ
         .not_valid_after(now + timedelta(days=days))
     )
 

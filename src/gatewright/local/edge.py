@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -29,8 +29,10 @@ from gatewright.local.addresses import Block
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
+from gatewright.local.aws.process import AwsProcessError
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
+from gatewright.local.manifests import Manifests, Problem
 from gatewright.local.news import News, Newsroom, routes_by_kind
 from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
@@ -41,6 +43,9 @@ from gatewright.model.core import Pod
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution, resolve
 from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerSetStatus
+
+if TYPE_CHECKING:
+    from gatewright.local.cloud import LocalCloud
 
 _FIELD_MANAGER = "gatewright-edge"
 _IN_PROGRESS = ("Pending", "AddressNotAssigned")
@@ -59,8 +64,13 @@ class LocalEdge:
         *,
         data_dir: Path | None = None,
         backends: Iterable[Backend] = (),
+        aws: bool = False,
+        pace: float = 1.0,
     ) -> None:
+        """`aws`: with an emulated AWS, whose clocks run `pace` times as fast as they say."""
         self._publish = publish
+        self._aws = aws
+        self._pace = pace
         self._data_dir = data_dir
         self._backends = tuple(backends)
         self._stack = AsyncExitStack()
@@ -79,7 +89,7 @@ class LocalEdge:
         async with AsyncExitStack() as stack:
             try:
                 await self._start(stack)
-            except (OSError, EnvoyNotFoundError) as error:
+            except (OSError, EnvoyNotFoundError, AwsProcessError) as error:
                 raise EdgeError(f"the edge can't start: {error}") from error
             self._stack = stack.pop_all()
         return self
@@ -97,6 +107,7 @@ class LocalEdge:
         self.kubeconfig = self.directory / "kubeconfig"
         self.ca = self.directory / "ca.crt"
         self._authority = authority
+        self._cloud = await self._start_cloud(stack, block) if self._aws else None
 
         server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
         server.write_kubeconfig(self.kubeconfig)
@@ -108,11 +119,11 @@ class LocalEdge:
         for name, controller in CLASSES.items():
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
 
-        workloads = Workloads(self.client, addresses=PodAddresses(str(block.pods)), backends=self._backends)
+        workloads = Workloads(self.client, addresses=_pod_addresses(block), backends=self._backends)
         self._workloads = await stack.enter_async_context(workloads)
         server.logs.register(workloads.logs)
 
-        infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block)
+        infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block, aws=self._aws)
         self._infrastructure = await stack.enter_async_context(infrastructure)
         self._bindings = infrastructure.bindings
         self._secrets = await stack.enter_async_context(
@@ -149,6 +160,23 @@ class LocalEdge:
         await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
         self._controller = await stack.enter_async_context(
             GatewayController(self.client, self.inputs, self.resolution, CLASSES.values())
+        )
+        if self._cloud:
+            await stack.enter_async_context(self._cloud.controllers(self.client, self.inputs, self.resolution))
+            self._cloud.bindings.subscribe(lambda _: self._stirred.set())
+            self.newsroom.follow(self._cloud.bindings)
+
+    async def _start_cloud(self, stack: AsyncExitStack, block: Block) -> LocalCloud:
+        # Imported here, since most edges have no cloud around them, and its libraries are large.
+        from gatewright.local.cloud import LocalCloud
+
+        return await stack.enter_async_context(
+            LocalCloud(
+                block,
+                self._authority,
+                pace=self._pace,
+                on_exit=lambda code: self._publish(News("bad", "AWS", f"the emulated AWS ended with {code}")),
+            )
         )
 
     def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
@@ -207,7 +235,8 @@ class LocalEdge:
             for condition in conditions
             if condition.type == "Programmed" and condition.reason in _IN_PROGRESS
         ]
-        return sorted((*gateways, *self._pending_workloads()))
+        in_front = self._cloud.pending() if self._cloud else ()
+        return sorted((*gateways, *self._pending_workloads(), *in_front))
 
     def _pending_workloads(self) -> Iterator[str]:
         counts: list[tuple[str, Key, int, int, bool]] = []
@@ -261,12 +290,35 @@ class LocalEdge:
         await self._controller.caught_up()  # with the Services and Secrets that were missing
         await self._envoy.settled()
         await self._controller.idle()
+        if self._cloud:
+            await self._cloud.idle()
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
+    async def update(self, manifests: Manifests) -> tuple[list[Problem], list[str]]:
+        """Bring the cluster, and what is in front of it, to the manifests; see `Applier.update`."""
+        if self._cloud is None:
+            problems, done = await self.applier.update(manifests)
+            return problems, done
+        (problems, done), (in_front, made) = await asyncio.gather(
+            self.applier.update(manifests), self._cloud.update(manifests.front)
+        )
+        return [*problems, *in_front], [*done, *made]
+
+    async def look(self) -> None:
+        """Look at what is in front, so that `state` tells it as it is now."""
+        if self._cloud:
+            await self._cloud.look()
+
+    @property
+    def aws_environment(self) -> dict[str, str]:
+        """The environment in which any AWS client finds the emulated AWS; empty where there is none."""
+        return self._cloud.environment if self._cloud else {}
+
     def state(self) -> EdgeState:
-        """The edge as it is now."""
-        return edge_state(self.inputs, self.resolution, self._bindings, self.kubeconfig, self.ca)
+        """The edge as it is now, and what is in front of it as it was when it was last looked at."""
+        state = edge_state(self.inputs, self.resolution, self._bindings, self.kubeconfig, self.ca)
+        return self._cloud.around(state, self.inputs, self.resolution) if self._cloud else state
 
     def trials(self) -> list[Trial]:
         """Requests to try."""
@@ -287,6 +339,11 @@ class LocalEdge:
         temporary = self.ca.with_suffix(".new")
         temporary.write_bytes(b"".join(dict.fromkeys(bundle)))
         temporary.replace(self.ca)
+
+
+def _pod_addresses(block: Block) -> PodAddresses:
+    """Addresses for pods: each its own, where the block has any to give."""
+    return PodAddresses(own=False) if block.shared else PodAddresses(str(block.pods))
 
 
 def _gateway_class(name: str, controller: str) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+import msgspec
 from msgspec import structs
 
 from gatewright.cluster import Client, Invalid, Reconciler
+from gatewright.edge.annotations import is_ours
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
 from gatewright.local.addresses import AddressError, Allocator, Block
 from gatewright.local.services import (
     GATEWAY_NAME,
     ISTIO,
+    STATUS_PORT,
     endpoint_slice,
     gateway_service,
     holds,
@@ -48,11 +52,17 @@ class Infrastructure:
 
     For class `istio` the way is Istio's: a Service of type LoadBalancer named `<gateway>-istio`, whose ingress address
     becomes the Gateway's; its hostname does where the Service has another type. The load balancer here is the loopback
-    address itself. For class `gatewright` there is a Service where `spec.infrastructure` asks for labels or
-    annotations, to carry them (GEP-1867); the Gateway's address doesn't wait for it.
+    address itself, unless the Service asks for one of AWS's and there is an AWS.
+
+    For class `gatewright` there is a Service where `spec.infrastructure` asks for labels or annotations, to carry them
+    (GEP-1867); the Gateway's address doesn't wait for it.
     """
 
-    def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, block: Block) -> None:
+    def __init__(
+        self, client: Client, inputs: Inputs, resolution: Resolution, block: Block, *, aws: bool = False
+    ) -> None:
+        """`aws`: there is a controller that makes the load balancers of Services that ask for one of AWS's."""
+        self._aws = aws
         self.bindings: Source[Key, Binding] = inputs.flow.source("bindings")
         self._client = client
         self._inputs = inputs
@@ -111,7 +121,7 @@ class Infrastructure:
         problems: list[str] = []
         for name, wanted in names.items():
             try:
-                bound.append(self._allocator.bind(name, tcp, wanted, udp_ports=udp))
+                bound.append(self._bound(gateway, name, tcp, udp, wanted))
             except AddressError as error:
                 self._allocator.release(name)
                 problems.append(str(error))
@@ -130,6 +140,16 @@ class Infrastructure:
             self._inputs.addresses.set(key, Addresses(values, problem))
             if self._has_service(key):
                 self._services.enqueue(key)
+
+    def _bound(
+        self, gateway: ResolvedGateway, name: _Name, tcp: AbstractSet[int], udp: AbstractSet[int], wanted: str | None
+    ) -> Binding:
+        status = gateway.controller == ISTIO and STATUS_PORT not in tcp
+        binding = self._allocator.bind(name, {*tcp, STATUS_PORT} if status else tcp, wanted, udp_ports=udp)
+        if not status:
+            return binding
+        ports = dict(binding.ports)
+        return structs.replace(binding, ports=ports, status_port=ports.pop(STATUS_PORT))
 
     def _release(self, key: Key) -> None:
         for name in self._names.pop(key, {}):
@@ -207,6 +227,7 @@ class Infrastructure:
             await self._client.apply(slice_, field_manager=_FIELD_MANAGER)
         hosts = [each.host for each in (binding, *binding.others)]
         ingress = current.status.load_balancer.ingress if current else ()
-        if service["spec"]["type"] == "LoadBalancer" and [entry.ip for entry in ingress] != hosts:
+        elsewhere = self._aws and is_ours(msgspec.convert(service, Service))
+        if service["spec"]["type"] == "LoadBalancer" and not elsewhere and [entry.ip for entry in ingress] != hosts:
             status = {"status": {"loadBalancer": {"ingress": [{"ip": host, "ipMode": "VIP"} for host in hosts]}}}
             await self._client.patch(Service, target, status, subresource="status")

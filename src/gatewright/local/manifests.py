@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from gatewright.local.documents import FieldPath, Flaw, Lines, documents
+from gatewright.local.front.description import AwsDescription, DescriptionError, is_description, parse
 from gatewright.model.kinds import find
 from gatewright.model.meta import Key
 
@@ -65,11 +66,19 @@ class Manifest(Struct, frozen=True):
 
     def where(self, field: str = "") -> str:
         """`file:line` of a dotted field such as `spec.rules[0].matches`, or of its closest parent that is there."""
-        path = parse_field(field)
-        while path and path not in self.lines:
-            path = path[:-1]
-        line = self.lines.get(path)
-        return f"{self.file}:{line}" if line else self.file
+        return _where(self.file, self.lines, field)
+
+
+class Front(Struct, frozen=True):
+    """The edge description among the manifests: what stands in front of the cluster."""
+
+    description: AwsDescription
+    file: str
+    lines: Lines
+
+    def where(self, field: str = "") -> str:
+        """`file:line` of a dotted field, or of its closest parent that is there."""
+        return _where(self.file, self.lines, field)
 
 
 class Manifests(Struct, frozen=True):
@@ -83,12 +92,21 @@ class Manifests(Struct, frozen=True):
     """The names of the files that could not be read whole."""
     once: dict[str, str] = {}
     """The text of what can't be read again."""
+    front: Front | None = None
 
 
 class _Unreadable(Exception):
     def __init__(self, where: str, message: str, subject: str = "") -> None:
         super().__init__(message)
         self.problem = Problem(where, subject, message)
+
+
+def _where(file: str, lines: Lines, field: str) -> str:
+    path = parse_field(field)
+    while path and path not in lines:
+        path = path[:-1]
+    line = lines.get(path)
+    return f"{file}:{line}" if line else file
 
 
 def parse_field(field: str) -> FieldPath:
@@ -110,20 +128,27 @@ def load(paths: Iterable[str | Path], before: Manifests | None = None) -> Manife
     """
     reading = _Reading(dict(before.once) if before else {})
     objects: list[Manifest] = []
+    front: Front | None = None
     for text, name in reading.texts(paths):
         for found in _objects(text, name):
             if isinstance(found, Manifest):
                 objects.append(found)
-            else:
-                reading.problems.append(found)
-                reading.broken.add(name)
+                continue
+            if isinstance(found, Front):
+                if front is None:
+                    front = found
+                    continue
+                message = f"a second edge description; the first one is at {front.where()}: put both into one"
+                found = Problem(found.where(), "", message)
+            reading.problems.append(found)
+            reading.broken.add(name)
     unique = tuple(_without_duplicates(objects, reading.problems))
-    if not unique and not reading.problems:
+    if not unique and front is None and not reading.problems:
         names = ", ".join(dict.fromkeys(map(str, paths)))
         reading.problems.append(Problem(names, "", "no object is there: add manifests, or name other files or folders"))
         reading.broken.update(map(str, paths))  # a file that is being written is empty for a moment
     files = tuple(dict.fromkeys(reading.files))
-    return Manifests(unique, tuple(reading.problems), files, frozenset(reading.broken), reading.once)
+    return Manifests(unique, tuple(reading.problems), files, frozenset(reading.broken), reading.once, front)
 
 
 class _Reading:
@@ -245,14 +270,23 @@ def _without_duplicates(objects: list[Manifest], problems: list[Problem]) -> Ite
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
-def _objects(text: str, name: str) -> Iterator[Manifest | Problem]:
+def _objects(text: str, name: str) -> Iterator[Manifest | Front | Problem]:
     """Each document's objects; a document that isn't one costs the others nothing, a syntax error the rest."""
     for document in documents(text):
         if isinstance(document, Flaw):
             where = f"{name}:{document.line}:{document.column}" if document.column else f"{name}:{document.line}"
             yield Problem(where, "", document.message)
+        elif is_description(document.value):
+            yield _described(document.value, document.lines, name)
         else:
             yield from _checked(document.value, document.lines, name)
+
+
+def _described(content: dict[str, Any], lines: Lines, name: str) -> Front | Problem:
+    try:
+        return Front(parse(content), name, lines)
+    except DescriptionError as error:
+        return Problem(_where(name, lines, error.field), "", str(error))
 
 
 def _checked(content: Any, lines: Lines, name: str) -> Iterator[Manifest | Problem]:

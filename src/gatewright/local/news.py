@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from gatewright.flow import Change, Collection
+from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import Listener
 from gatewright.model.gateway.shared import RouteParentStatus
 from gatewright.model.meta import Condition, Key
@@ -24,10 +25,14 @@ _NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid", "Insecure
 """The conditions that are bad when they hold."""
 
 
+Level: TypeAlias = Literal["good", "bad", "info"]
+_LEVELS: dict[str, Level] = {"healthy": "good", "unhealthy": "bad"}
+
+
 class News(Struct, frozen=True):
     """One line: about which object, whether it is good, and what happened."""
 
-    level: Literal["good", "bad", "info"]
+    level: Level
     subject: str
     text: str
     about: tuple[str, Key, str] | None = None
@@ -51,7 +56,28 @@ class Newsroom:
         resolution.backend_tls_policies.subscribe(self._policies)
         resolution.topology.endpoints.subscribe(self._endpoints)
 
-    def _say(self, level: Literal["good", "bad", "info"], subject: str, text: str) -> None:
+    def follow(self, bindings: Collection[Key, EdgeBinding]) -> None:
+        """Tell of EdgeBindings, and of the targets that they keep, too."""
+        bindings.subscribe(self._bindings)
+
+    def _bindings(self, changes: Iterable[Change[Key, EdgeBinding]]) -> None:
+        for key, old, new in changes:
+            subject = f"EdgeBinding {key}"
+            if new is None:
+                self._say("info", subject, "deleted")
+                continue
+            self._conditions(subject, old.status.conditions if old else (), new.status.conditions)
+            before = {(target.address, target.port): target for target in old.status.targets} if old else {}
+            for target in new.status.targets:
+                known = before.pop((target.address, target.port), None)
+                if known is None or (known.health, known.reason) != (target.health, target.reason):
+                    level: Level = _LEVELS.get(target.health, "info")
+                    words = " ".join(part for part in (target.health, target.reason, target.description) if part)
+                    self._say(level, subject, f"target {target.address}:{target.port} is {words}")
+            for address, port in before:
+                self._say("info", subject, f"target {address}:{port} is gone")
+
+    def _say(self, level: Level, subject: str, text: str) -> None:
         if not self.hold:
             self._publish(News(level, subject, text))
 
@@ -135,10 +161,10 @@ def _without_endpoints(backend: BackendKey) -> str:
     return "its requests are answered 503" if backend.use == "http" else "its connections are closed"
 
 
-def route_news(old: ResolvedRoute | None, new: ResolvedRoute) -> list[tuple[Literal["good", "bad", "info"], str]]:
+def route_news(old: ResolvedRoute | None, new: ResolvedRoute) -> list[tuple[Level, str]]:
     """What to say of a route that was `old` and is `new`."""
     before = {parent.parent_ref: parent for parent in old.parents} if old else {}
-    lines: list[tuple[Literal["good", "bad", "info"], str]] = []
+    lines: list[tuple[Level, str]] = []
     for parent, attachment in zip(new.parents, new.attachments, strict=True):
         known = before.get(parent.parent_ref)
         if known and _story(known) == _story(parent):

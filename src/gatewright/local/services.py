@@ -16,7 +16,8 @@ ISTIO = "istio.io/gateway-controller"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _CLASS_NAME = "gateway.networking.k8s.io/gateway-class-name"
 _SERVICE_TYPE = "networking.istio.io/service-type"
-_STATUS_PORT = {"name": "status-port", "port": 15021, "protocol": "TCP"}
+STATUS_PORT = 15021
+"""Where Istio's gateways say whether they are ready."""
 
 
 class Metadata(NamedTuple):
@@ -56,7 +57,7 @@ def gateway_service(gateway: Gateway, controller: str, binding: Binding) -> dict
         annotations = annotations or dict(gateway.metadata.annotations)
         annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
         service_type = annotations.get(_SERVICE_TYPE, "LoadBalancer")
-        taken = {(15021, "TCP"): _STATUS_PORT}
+        taken = {(STATUS_PORT, "TCP"): {"name": "status-port", "port": STATUS_PORT, "protocol": "TCP"}}
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -129,7 +130,9 @@ def endpoint_slice(gateway: Gateway, binding: Binding, service: dict[str, Any]) 
 
 
 def _open(binding: Binding) -> dict[tuple[int, str], int]:
+    status = {(STATUS_PORT, "TCP"): binding.status_port} if binding.status_port else {}
     return {
+        **status,
         **{(port, "TCP"): bound for port, bound in binding.ports.items()},
         **{(port, "UDP"): bound for port, bound in binding.udp_ports.items()},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gatewright.edge.chain import Hop
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Collection
 from gatewright.model.gateway import ListenerStatus
@@ -63,14 +64,30 @@ class GatewayState(_Camel, frozen=True):
     addresses: tuple[str, ...] = ()
 
 
+class AwsState(_Camel, frozen=True):
+    """The emulated AWS, with the environment in which any AWS client finds it."""
+
+    endpoint_url: str
+    region: str
+    environment: dict[str, str]
+
+
 class EdgeState(_Camel, frozen=True):
-    """The edge. `url` and `https_url` are its front-most entries, empty where there is none."""
+    """The edge. `url` and `https_url` are its front-most entries: those of the ALB where there is one, which
+    `gateway_url` and `gateway_https_url` are behind. Empty where there is none.
+
+    `chain` is the way of a request, hop by hop.
+    """
 
     gateways: tuple[GatewayState, ...]
     url: str
     https_url: str
     kubeconfig: str
     ca: str
+    gateway_url: str = ""
+    gateway_https_url: str = ""
+    chain: tuple[Hop, ...] = ()
+    aws: AwsState | None = None
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -97,12 +114,16 @@ def edge_state(
         for gateway in _in_order(inputs, resolution)
     )
     listeners = [listener for gateway in gateways for listener in gateway.listeners if listener.url]
+    url = next((listener.url for listener in listeners if listener.protocol == "HTTP"), "")
+    https_url = next((listener.url for listener in listeners if listener.protocol == "HTTPS"), "")
     return EdgeState(
         gateways=gateways,
-        url=next((listener.url for listener in listeners if listener.protocol == "HTTP"), ""),
-        https_url=next((listener.url for listener in listeners if listener.protocol == "HTTPS"), ""),
+        url=url,
+        https_url=https_url,
         kubeconfig=str(kubeconfig),
         ca=str(ca),
+        gateway_url=url,
+        gateway_https_url=https_url,
     )
 
 
@@ -114,18 +135,19 @@ def trials(state: EdgeState, resolution: Resolution, most: int = 12) -> list[Tri
     """
     found: dict[str, Trial] = {}
     shown: set[tuple[Key, str, Match]] = set()
+    in_front = state.https_url if state.https_url != state.gateway_https_url else ""
     by_listener: dict[ListenerKey, list[HostKey]] = {}
     for host in sorted({*resolution.topology.hosts, *resolution.topology.streams_by_host.keys()}):
         by_listener.setdefault(host.listener, []).append(host)
     for gateway in state.gateways:
         key = Key(gateway.namespace, gateway.name)
-        for listener in sorted(gateway.listeners, key=lambda listener: listener.protocol != "HTTP"):
+        for listener in sorted(gateway.listeners, key=lambda listener: (listener.protocol == "HTTP") == bool(in_front)):
             hosts = by_listener.get(_listener_key(key, listener), []) if listener.url else []
             for connection in _connections(state, resolution, listener, hosts):
                 found.setdefault(connection.command, connection)
             example = 1
             for placement in _placements(resolution, hosts):
-                trial = _trial(state, listener, placement)
+                trial = _trial(state, listener, placement, in_front)
                 known = (key, placement.host.hostname, placement.rule.match)
                 if trial is None or (known in shown and (listener.protocol == "HTTP" or not example)):
                     continue
@@ -176,7 +198,8 @@ def _address(listener: ListenerState) -> tuple[str, int]:
     return host, listener.bound_port or listener.port
 
 
-def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> Trial | None:
+def _trial(state: EdgeState, listener: ListenerState, placement: Placement, in_front: str) -> Trial | None:
+    """`in_front` is the URL of what a plain HTTPS request comes through to a Gateway's HTTPS listener, if anything."""
     rule, match = placement.rule, placement.rule.match
     if rule.key.kind != "HTTPRoute":
         return None
@@ -185,6 +208,8 @@ def _trial(state: EdgeState, listener: ListenerState, placement: Placement) -> T
     if any(header.type != "Exact" for header in match.headers):
         return None
     host, options, base = placement.host.hostname, [], listener.url
+    if host == "*" and listener.protocol == "HTTPS":
+        base = in_front or base
     if host != "*":
         name = host.replace("*.", "any.", 1)
         address, port = _address(listener)

@@ -32,6 +32,8 @@ class KeyPair(Struct, frozen=True):
     problem: str = ""
     valid: tuple[datetime, datetime] | None = None
     """From when until when the leaf is."""
+    names: tuple[str, ...] = ()
+    """The host names that the leaf is for."""
 
 
 def secret_key(referrer: Key, ref: SecretObjectReference) -> Key | None:
@@ -143,7 +145,31 @@ def key_pair(secret: Secret) -> KeyPair:
         return KeyPair(problem=f"{where}: data[tls.crt] {problem}")
     leaf = certificates[0]
     valid = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    return KeyPair(Certificate(secret.key, chain, private_key, origin(secret, "data")), valid=valid)
+    made = Certificate(secret.key, chain, private_key, origin(secret, "data"))
+    return KeyPair(made, valid=valid, names=_names(leaf))
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    """The host names that a certificate is for, in lower case (RFC 6125: alternative names only)."""
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    return tuple(sorted({name.lower() for name in found.get_values_for_type(x509.DNSName)}))
+
+
+def misnamed(ctx: Context, key_pairs: Collection[Key, KeyPair], secrets: Iterable[Key], hostname: str) -> str | None:
+    """What to say where none of a listener's certificates is for its hostname. They are served all the same."""
+    if hostname == "*":
+        return None
+    found = [(key, pair.names) for key in secrets if (pair := ctx.get(key_pairs, key))]
+    good = {hostname, f"*.{hostname.partition('.')[2]}"}  # a wildcard stands for one label
+    if not found or any(good & set(names) for _, names in found):
+        return None
+    told = "; ".join(
+        f"Secret {key}: the certificate is for {', '.join(names) or 'no host name'}" for key, names in found
+    )
+    return f"{told}, and not for {hostname}: clients that check it refuse it"
 
 
 def _unserved(leaf: x509.Certificate, encoded_key: bytes) -> str:

@@ -15,7 +15,7 @@ from gatewright.model.gateway.listeners import RouteGroupKind
 from gatewright.model.gateway.shared import GROUP
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve.admission import GatewayTerms
-from gatewright.resolve.certificates import KeyPair, usable_secret
+from gatewright.resolve.certificates import KeyPair, misnamed, usable_secret
 from gatewright.resolve.conditions import Reason, condition, together
 from gatewright.resolve.conflicts import Claims, conflict, overlap
 from gatewright.resolve.entries import Entry, Seat
@@ -64,6 +64,10 @@ class ResolvedListener(Struct, frozen=True):
     def seat(self) -> Seat | None:
         """What no other served listener of its Gateway has; None where it isn't served."""
         return self.entry.seat if self.served else None
+
+
+RESOLVED = "every reference is resolved"
+"""How the message of a listener's ResolvedRefs begins where it is True; what is said after it is worth a look."""
 
 
 class _Sources(NamedTuple):
@@ -118,7 +122,9 @@ def _resolve(ctx: Context, sources: _Sources, entry: Entry) -> ResolvedListener:
     valid = accepted[0] == "Accepted"
     problems = [problem for problem in (bad_certificates, frontend.problem, bad_kinds) if problem]
     dates = [text for key in certificates if (text := ctx.get(sources.out_of_date, key))]
-    resolved = together(problems) or ("ResolvedRefs", "; ".join(["every reference is resolved", *dates]))
+    names = misnamed(ctx, sources.key_pairs, certificates, entry.hostname)
+    remarks = [*dates, *([names] if names else [])]
+    resolved = together(problems) or ("ResolvedRefs", "; ".join([RESOLVED, *remarks]))
     # A listener that terminates TLS serves with those of its certificates that are usable.
     usable = valid and bool(kinds) and terms is not None and not terms.problem
     usable = usable and (not entry.terminates or bool(certificates))
