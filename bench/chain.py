@@ -126,12 +126,24 @@ async def throughput(seconds: float) -> None:
                 "the Gateway, TLS": os.environ["GATEWAY_HTTPS_URL"],
                 "the chain, TLS twice": os.environ["EDGE_HTTPS_URL"],
             }
+            await _listening(port)
             rates: dict[str, list[float]] = {name: [] for name in ways}
             for _ in range(3):
                 for name, url in ways.items():
                     rates[name].append(await _rate(url, seconds))
     for name, found in rates.items():
         print(json.dumps({"way": name, "rates": found}), flush=True)
+
+
+async def _listening(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
 
 
 async def _rate(url: str, seconds: float) -> float:

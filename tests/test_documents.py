@@ -10,26 +10,67 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_fidelity_names_tests_that_exist() -> None:
-    text = (ROOT / "docs/fidelity.md").read_text()
-    named = set(re.findall(r"`([a-z0-9_]+/(?:[a-z0-9_]+\.py)?)`", text))
+FIDELITY = ["fidelity.md", "fidelity-aws.md"]
+
+
+@pytest.mark.parametrize("name", FIDELITY)
+def test_fidelity_names_tests_that_exist(name: str) -> None:
+    missing, file = [], ""
+    text = (ROOT / "docs" / name).read_text()
+    for path, function in re.findall(r"`([a-z0-9_]+/(?:[a-z0-9_]+\.py)?)?(?:::(test_\w+))?`", text):
+        file = path or file  # `::test_x` is one of the file before it
+        if file and not is_there(file, function):
+            missing.append(f"{file}::{function}")
+    assert file
+    assert missing == []
+
+
+def is_there(path: str, function: str) -> bool:
+    """Whether there is such a folder of tests, or file, and in it such a test."""
+    file = ROOT / "tests" / path
+    if not file.exists():  # modules are named as well; they have a test of their own
+        return not function and (ROOT / "src/gatewright" / path).exists()
+    return not function or re.search(rf"^(async )?def {function}\(", file.read_text(), re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize("name", FIDELITY)
+def test_every_row_of_fidelity_says_what_holds_it(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text()
+    named = r"`[a-z0-9_]+/[\w./:-]*`(?: \([^|]*?\))?"
+    held = re.compile(rf"gap|{named}(?:, (?:{named}|`::test_\w+`))*")
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    rows = [row for table in tables for row in table.splitlines()[2:]]
+    assert rows
+    assert [row for row in rows if not held.fullmatch(row.rstrip(" |").rpartition("| ")[2])] == []
+
+
+def test_fidelity_names_golden_cases_that_exist() -> None:
+    named = set(re.findall(r"`nlb/([a-z-]{2,})`", (ROOT / "docs/fidelity-aws.md").read_text()))
     assert named
-    assert [name for name in sorted(named) if not (ROOT / "tests" / name).exists()] == []
+    assert [name for name in sorted(named) if not (ROOT / f"tests/golden/nlb/{name}.in.yaml").exists()] == []
 
 
-@pytest.mark.parametrize("name", ["architecture.md", "fidelity.md"])
+@pytest.mark.parametrize("name", ["architecture.md", *FIDELITY])
 def test_modules_that_are_named_exist(name: str) -> None:
     text = (ROOT / "docs" / name).read_text()
     rooms = [path.name for path in (ROOT / "src/gatewright").iterdir() if path.is_dir()]
-    named = re.findall(rf"`((?:{'|'.join(rooms)})/[a-z_/]+\.py)`", text)
+    named = re.findall(rf"`((?:{'|'.join(rooms)})/[a-z0-9_/]+\.py)`", text)
     inside = {path for path in named if not (ROOT / "src/gatewright" / path).exists()}
     assert {path for path in inside if not (ROOT / "tests" / path).exists()} == set()
 
 
-def test_architecture_names_every_module_of_resolve() -> None:
+@pytest.mark.parametrize("room", ["resolve", "edge", "explain", "aws"])
+def test_architecture_names_every_module_of(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
-    modules = {path.name for path in (ROOT / "src/gatewright/resolve").glob("*.py")} - {"__init__.py"}
-    assert {name for name in modules if f"`resolve/{name}`" not in text} == set()
+    modules = {path.name for path in (ROOT / "src/gatewright" / room).glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if f"`{room}/{name}`" not in text} == set()
+
+
+def test_architecture_names_modules_of_every_part_of_the_emulated_aws() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    parts = {path.name for path in (ROOT / "src/gatewright/local/aws").iterdir() if (path / "__init__.py").exists()}
+    assert parts
+    assert {name for name in parts if f"`local/aws/{name}/" not in text} == set()
 
 
 def test_golden_cases_and_tests_that_are_named_exist() -> None:

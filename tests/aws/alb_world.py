@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import random
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
+import pytest
 from tests.aws.nlb_world import Cloud
 from tests.envoy.test_backend_tls import Authority
 
@@ -231,3 +233,27 @@ class HttpTargets:
         if "cookie" in wanted:
             lines.append(f"set-cookie: {wanted['cookie']}=1")
         writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if head[0].startswith("HEAD ") else body))
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """What the test has opened."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def cloud() -> AlbCloud:
+    return AlbCloud()
+
+
+@pytest.fixture
+async def front(cloud: AlbCloud, stack: AsyncExitStack) -> Front:
+    front = Front(cloud, stack)
+    await front.start()
+    return front
+
+
+@pytest.fixture
+def targets(cloud: AlbCloud, stack: AsyncExitStack) -> HttpTargets:
+    return HttpTargets(stack, cloud)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gatewright.local.addresses import Block
 from gatewright.local.aws.emulation import EmulatedAws
+from gatewright.local.block import Block
 
 PACE = 50.0
 """How many times faster than AWS's the clocks of an emulation in a test run."""

@@ -10,11 +10,13 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from gatewright.local.aws.dataplane import DataPlane
 from gatewright.local.aws.resets import ResetError, reset_connections
 from gatewright.local.aws.state import (
     Bound,
@@ -228,32 +230,6 @@ async def said(at: Bound, source: str | None = None, **how: Any) -> str:
         connection.close()
 
 
-class _Client(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        if not self.answer.done():
-            self.answer.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(exc)
-
-
-async def datagram(at: Bound, patience: float = 3) -> str:
-    """What comes back for a datagram from a port of its own; "" for nothing."""
-    loop = asyncio.get_running_loop()
-    transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=(at.address, at.port))
-    try:
-        transport.sendto(b"hello")
-        return (await asyncio.wait_for(client.answer, patience)).decode()
-    except (TimeoutError, ConnectionRefusedError):
-        return ""
-    finally:
-        transport.close()
-
-
 def can_reset() -> bool:
     """Whether this system lets us reset the connections of a child."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -270,3 +246,25 @@ def can_reset() -> bool:
 
 
 needs_resets = pytest.mark.skipif(not can_reset(), reason="this system doesn't let us reset connections of a child")
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+async def plane(cloud: Cloud) -> AsyncIterator[DataPlane]:
+    async with DataPlane(cloud.state, concurrency=1) as plane:
+        yield plane
+
+
+@pytest.fixture
+async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
+    async with AsyncExitStack() as stack:
+        yield LineTargets(stack, cloud)
+
+
+async def settled(plane: DataPlane) -> None:
+    """Wait until Envoy has all."""
+    await asyncio.wait_for(plane.settled(), 10)

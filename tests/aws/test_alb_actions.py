@@ -4,38 +4,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
-from tests.aws.alb_world import AlbCloud, Front, HttpTargets, says, to, when
+from tests.aws.alb_world import (
+    AlbCloud,
+    Front,
+    HttpTargets,
+    cloud,
+    front,
+    says,
+    stack,
+    targets,
+    to,
+    when,
+)
 
 from gatewright.local.aws.state import FixedResponse, Listener, Redirect, Refused, Transform
 
+__all__ = ["cloud", "front", "stack", "targets"]
+
 ALL = when("path-pattern", "/*")
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def cloud() -> AlbCloud:
-    return AlbCloud()
-
-
-@pytest.fixture
-async def front(cloud: AlbCloud, stack: AsyncExitStack) -> Front:
-    front = Front(cloud, stack)
-    await front.start()
-    return front
-
-
-@pytest.fixture
-def targets(cloud: AlbCloud, stack: AsyncExitStack) -> HttpTargets:
-    return HttpTargets(stack, cloud)
 
 
 @pytest.fixture

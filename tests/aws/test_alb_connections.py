@@ -7,7 +7,6 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,22 @@ import grpc
 import h2.events
 import pytest
 from msgspec.structs import replace
-from tests.aws.alb_world import AUTHORITY, AlbCloud, Front, HttpTargets, client_tls, read_response, says, to, when
+from tests.aws.alb_world import (
+    AUTHORITY,
+    AlbCloud,
+    Front,
+    HttpTargets,
+    Response,
+    client_tls,
+    cloud,
+    front,
+    read_response,
+    says,
+    stack,
+    targets,
+    to,
+    when,
+)
 from tests.envoy.test_backend_tls import server_side
 from tests.envoy.test_grpc import Service
 from tests.envoy.test_protocols import Http2Client
@@ -24,28 +38,7 @@ from tests.envoy.test_protocols import Http2Client
 from gatewright.local.aws import pools
 from gatewright.local.aws.state import Listener, TargetGroup, WebAclDocument
 
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def cloud() -> AlbCloud:
-    return AlbCloud()
-
-
-@pytest.fixture
-async def front(cloud: AlbCloud, stack: AsyncExitStack) -> Front:
-    front = Front(cloud, stack)
-    await front.start()
-    return front
-
-
-@pytest.fixture
-def targets(cloud: AlbCloud, stack: AsyncExitStack) -> HttpTargets:
-    return HttpTargets(stack, cloud)
+__all__ = ["cloud", "front", "stack", "targets"]
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -179,6 +172,22 @@ async def test_an_idle_connection_is_closed(cloud: AlbCloud, front: Front) -> No
     reader, writer = await asyncio.open_connection(bound.address, bound.port)
     writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     assert b"here" in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
+async def test_a_connection_has_an_end(cloud: AlbCloud, front: Front) -> None:
+    balancer = cloud.alb(client_keep_alive__seconds="1")
+    cloud.http(balancer, says("here"))
+    await front.settled()
+    bound = cloud.where(balancer)
+    reader, writer = await asyncio.open_connection(bound.address, bound.port)
+    answers: list[Response] = []
+    async with asyncio.timeout(10):
+        while not answers or answers[-1].header("connection") != "close":
+            writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            answers.append(await read_response(reader))
+    assert len(answers) > 1
+    assert await reader.read() == b""
     writer.close()
 
 

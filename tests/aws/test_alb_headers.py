@@ -5,26 +5,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.aws.alb_world import AlbCloud, Front, HttpTargets, Response, says, to
+from tests.aws.alb_world import (
+    AlbCloud,
+    Front,
+    HttpTargets,
+    Response,
+    cloud,
+    says,
+    stack,
+    to,
+)
 
 from gatewright.local.aws.state import Listener
 
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def cloud() -> AlbCloud:
-    return AlbCloud()
+__all__ = ["cloud", "stack"]
 
 
 class Served:

@@ -3,37 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.aws.alb_world import AlbCloud, Front, HttpTargets, says, to, when
+from tests.aws.alb_world import (
+    AlbCloud,
+    Front,
+    HttpTargets,
+    cloud,
+    front,
+    says,
+    stack,
+    targets,
+    to,
+    when,
+)
 
 from gatewright.local.aws.state import Condition, Listener
 
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def cloud() -> AlbCloud:
-    return AlbCloud()
-
-
-@pytest.fixture
-async def front(cloud: AlbCloud, stack: AsyncExitStack) -> Front:
-    front = Front(cloud, stack)
-    await front.start()
-    return front
-
-
-@pytest.fixture
-def targets(cloud: AlbCloud, stack: AsyncExitStack) -> HttpTargets:
-    return HttpTargets(stack, cloud)
+__all__ = ["cloud", "front", "stack", "targets"]
 
 
 @pytest.fixture

@@ -5,36 +5,31 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from msgspec.structs import replace
-from tests.aws.alb_world import AUTHORITY, AlbCloud, Front, HttpTargets, client_tls, request, says, to
+from tests.aws.alb_world import (
+    AUTHORITY,
+    AlbCloud,
+    Front,
+    HttpTargets,
+    client_tls,
+    cloud,
+    front,
+    request,
+    says,
+    stack,
+    to,
+)
 
 from gatewright.local.aws.elbv2.policies import POLICIES as DESCRIBED
 from gatewright.local.aws.state import Certificate, Listener
 from gatewright.local.aws.tls import POLICIES
 
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def cloud() -> AlbCloud:
-    return AlbCloud()
-
-
-@pytest.fixture
-async def front(cloud: AlbCloud, stack: AsyncExitStack) -> Front:
-    front = Front(cloud, stack)
-    await front.start()
-    return front
+__all__ = ["cloud", "front", "stack"]
 
 
 def any_tls(**versions: ssl.TLSVersion) -> ssl.SSLContext:

@@ -108,9 +108,14 @@ class Chain:
             return response.status, await response.text()
 
 
-async def server(stack: AsyncExitStack, address: str) -> tuple[str, int]:
+async def server(stack: AsyncExitStack, address: str, *, keeps: bool = True) -> tuple[str, int]:
+    """`keeps`: whether connections are kept for further requests."""
+
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=f"from {request.remote}")
+        response = web.Response(text=f"from {request.remote}")
+        if not keeps:
+            response.force_close()
+        return response
 
     app = web.Application()
     app.router.add_get("/{tail:.*}", answer)
@@ -168,7 +173,8 @@ def chain(busy_aws: EmulatedAws) -> Chain:
 async def test_alb_nlb_and_server(chain: Chain) -> None:
     async with AsyncExitStack() as stack:
         pods = await chain.group("pods", "TCP", 80)
-        await chain.register(pods, await server(stack, chain.pod))
+        # A connection that is kept outlives the deletion of the NLB that it goes through, for a while.
+        await chain.register(pods, await server(stack, chain.pod, keeps=False))
         inner = await chain.inner("inner", pods)
         outer = await chain.balancer("outer", "application", chain.subnets)
         entrances = await chain.group("entrances", "HTTP", 443)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -14,26 +13,22 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from msgspec.structs import replace
-from tests.aws.nlb_world import ZONES, Cloud, LineTargets, needs_resets, said
+from tests.aws.nlb_world import (
+    ZONES,
+    Cloud,
+    LineTargets,
+    cloud,
+    needs_resets,
+    said,
+    settled,
+    targets,
+)
 
 from gatewright.envoy.resources import ENDPOINTS
 from gatewright.local.aws.dataplane import DataPlane
 from gatewright.local.aws.state import Bound, Forward, Rule
 
-
-@pytest.fixture
-def cloud() -> Cloud:
-    return Cloud()
-
-
-@pytest.fixture
-async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
-    async with AsyncExitStack() as stack:
-        yield LineTargets(stack, cloud)
-
-
-async def settled(plane: DataPlane) -> None:
-    await asyncio.wait_for(plane.settled(), 10)
+__all__ = ["cloud", "targets"]
 
 
 async def until_served(cloud: Cloud, arn: str, served: bool = True) -> None:

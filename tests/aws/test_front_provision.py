@@ -15,7 +15,7 @@ from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.certificates import Authority, names_of
 from gatewright.local.front.description import parse
 from gatewright.local.front.provision import FrontProvisioner
-from gatewright.local.manifests import Front, load
+from gatewright.local.manifests import FrontManifest, load
 
 EXAMPLE = Path(__file__).parents[2] / "examples/eks"
 
@@ -29,7 +29,7 @@ class World:
 
     async def apply(self, document: dict[str, Any]) -> list[str]:
         """What was done; nothing may be refused."""
-        problems, done = await self.provisioner.update(Front(parse(document), "aws.yaml", {(): 1}))
+        problems, done = await self.provisioner.update(FrontManifest(parse(document), "aws.yaml", {(): 1}))
         assert problems == []
         return done
 
@@ -66,7 +66,8 @@ async def test_the_example_is_made_and_made_once(world: World) -> None:
     chain = world.acm.get_certificate(CertificateArn=certificate["CertificateArn"])["Certificate"].encode()
     names = names_of(chain)
     assert {"platform.example.com", "*.platform.example.com"} < names
-    assert len([name for name in names if name.startswith(("127.", "10."))]) == 2  # the ALB's nodes
+    assert {"localhost", "127.0.0.1"} < names
+    assert len([name for name in names - {"127.0.0.1"} if name.startswith(("127.", "10."))]) == 2  # the ALB's nodes
     (balancer,) = world.balancers()
     acl = world.wafv2.get_web_acl_for_resource(ResourceArn=balancer["LoadBalancerArn"])["WebACL"]
     assert [rule["Name"] for rule in acl["Rules"]] == ["blocked-addresses", "dot-files"]
@@ -118,7 +119,7 @@ async def test_a_refusal_names_the_place_and_costs_nothing_else(world: World) ->
             "action": {"fixedResponse": {"statusCode": "404"}},
         }
     ]
-    problems, _ = await world.provisioner.update(Front(parse(content), "aws.yaml", {(): 1}))
+    problems, _ = await world.provisioner.update(FrontManifest(parse(content), "aws.yaml", {(): 1}))
     assert sorted(problem.subject for problem in problems) == [
         "aws.loadBalancers[0].listeners[0].rules[0]",
         "aws.targetGroups[1]",
@@ -129,6 +130,82 @@ async def test_a_refusal_names_the_place_and_costs_nothing_else(world: World) ->
     content["aws"]["loadBalancers"][0]["listeners"][0]["rules"][0]["priority"] = 7
     await world.apply(content)
     assert set(world.rules(80)) == {"7", "default"}
+
+
+async def test_tags_are_kept_as_described(world: World) -> None:
+    content = example()
+    await world.apply(content)
+    (group,) = world.elbv2.describe_target_groups()["TargetGroups"]
+
+    def tags() -> dict[str, str]:
+        (found,) = world.elbv2.describe_tags(ResourceArns=[group["TargetGroupArn"]])["TagDescriptions"]
+        return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+
+    assert tags() == {"gatewright.dev/namespaces": "istio-ingress"}
+    content["aws"]["targetGroups"][0]["tags"] = {"gatewright.dev/namespaces": "istio-ingress team-a", "tier": "1"}
+    await world.apply(content)
+    assert tags() == {"gatewright.dev/namespaces": "istio-ingress team-a", "tier": "1"}
+    del content["aws"]["targetGroups"][0]["tags"]
+    await world.apply(content)
+    assert tags() == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "words"),
+    [
+        ("targetGroups", "protocol", "HTTP", "has protocol HTTPS, which can't become HTTP in place"),
+        ("targetGroups", "port", 8443, "has port 443, which can't become 8443 in place"),
+        ("loadBalancers", "scheme", "internal", "has scheme internet-facing, which can't become internal in place"),
+    ],
+)
+async def test_what_aws_can_not_change_in_place_is_refused(
+    world: World, part: str, field: str, value: object, words: str
+) -> None:
+    content = example()
+    await world.apply(content)
+    content["aws"][part][0][field] = value
+    (problem,), _ = await world.provisioner.update(FrontManifest(parse(content), "aws.yaml", {(): 1}))
+    assert problem.subject == f"aws.{part}[0]"
+    assert words in problem.message
+    assert "another name" in problem.message
+    assert set(world.listeners()) == {80, 443}
+
+
+ODD = ["\x00", "a\x1b[31m", "\u202e", "x" * 5000, "a b", "../x", "%", "", "\U0001f600", "\ud800"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+async def test_what_aws_refuses_is_a_problem_and_never_a_crash(world: World, odd: str) -> None:
+    gone = {"fixedResponse": {"statusCode": "410"}}
+    rule = {"priority": 1, "conditions": [{"Field": odd, "Values": [odd]}], "action": gone}
+    statement = {"ByteMatchStatement": {"SearchString": {"a": odd}, "FieldToMatch": {odd: {}}}}
+    content: dict[str, Any] = {
+        "buckets": [{"name": odd}],
+        "certificates": [{"name": odd, "domains": [odd]}],
+        "webAcls": [
+            {"name": odd, "ipSets": [{"name": odd, "addresses": [odd]}]},
+            {"name": "acl", "rules": [{"Name": odd, "Priority": odd, "Statement": statement}]},
+        ],
+        "targetGroups": [
+            {"name": odd, "protocol": odd, "port": -1},
+            {"name": "tags", "protocol": "HTTP", "port": 80, "tags": {odd: odd}},
+            {"name": "attributes", "protocol": "HTTP", "port": 80, "attributes": {odd: odd}},
+        ],
+        "loadBalancers": [
+            {"name": odd},
+            {
+                "name": "good",
+                "listeners": [
+                    {"port": 80, "protocol": "HTTP", "defaultAction": gone, "rules": [rule]},
+                    {"port": 0, "protocol": odd, "defaultAction": gone, "sslPolicy": odd, "attributes": {odd: odd}},
+                ],
+            },
+        ],
+    }
+    problems, _ = await world.provisioner.update(FrontManifest(parse({"aws": content}), "aws.yaml", {(): 1}))
+    assert {problem.where for problem in problems} == {"aws.yaml:1"}
+    assert len(problems) > 8
+    assert set(world.listeners()) == {80}
 
 
 def test_manifests_and_description_are_read_from_one_folder() -> None:

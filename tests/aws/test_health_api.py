@@ -10,9 +10,9 @@ import pytest
 from tests.aws.conftest import PACE
 from tests.aws.health_world import Backend, backend, ok
 
-from gatewright.local.addresses import Block
 from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.aws.health import HealthChecks
+from gatewright.local.block import Block
 
 HTTP = {
     "Protocol": "HTTP",

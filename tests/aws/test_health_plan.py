@@ -125,6 +125,13 @@ def test_an_address_of_another_load_balancer_is_where_the_data_plane_opened_it()
     assert isinstance(check, Check)
     assert check.to == Bound("127.0.0.9", 8443)
     assert check.authority == "127.0.0.9:443"
+    # When it is served by its proxy is when a check is of use, so that changes the plan.
+    assert not check.opened
+    cloud.state.listeners.set("inner", listener("inner", NLB, 443, groups=()))
+    cloud.state.served.set("inner", True)
+    check = planned[key]
+    assert isinstance(check, Check)
+    assert check.opened
 
 
 def test_nobody_asks_the_real_network_for_addresses_of_the_emulated_one() -> None:

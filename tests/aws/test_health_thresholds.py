@@ -6,11 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.local.aws.health.thresholds import (
-    CHECKING,
     FAILED,
-    HEALTHY,
     PASSED,
-    REGISTERING,
     TIMED_OUT,
     Progress,
     Verdict,
@@ -19,6 +16,7 @@ from gatewright.local.aws.health.thresholds import (
     mismatch,
     reset,
 )
+from gatewright.local.aws.reasons import CHECKING, HEALTHY, REGISTERING
 
 verdicts = st.lists(st.sampled_from([PASSED, PASSED, FAILED, TIMED_OUT, mismatch(404), mismatch(503)]), max_size=40)
 thresholds = st.integers(2, 10)

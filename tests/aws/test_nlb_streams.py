@@ -6,38 +6,29 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.aws.nlb_world import ZONES, Cloud, Echo, LineTargets, connect, datagram, said
+from tests.aws.nlb_world import (
+    ZONES,
+    Cloud,
+    Echo,
+    LineTargets,
+    cloud,
+    connect,
+    plane,
+    said,
+    settled,
+    targets,
+)
+from tests.envoy.test_streams import datagram
 
 from gatewright.local.aws.dataplane import DataPlane
 from gatewright.local.aws.state import Bound, Socket, Target, TargetKey
 
-
-@pytest.fixture
-def cloud() -> Cloud:
-    return Cloud()
-
-
-@pytest.fixture
-async def plane(cloud: Cloud) -> AsyncIterator[DataPlane]:
-    async with DataPlane(cloud.state, concurrency=1) as plane:
-        yield plane
-
-
-@pytest.fixture
-async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
-    async with AsyncExitStack() as stack:
-        yield LineTargets(stack, cloud)
-
-
-async def settled(plane: DataPlane) -> None:
-    await asyncio.wait_for(plane.settled(), 10)
+__all__ = ["cloud", "plane", "targets"]
 
 
 async def test_a_node_sends_to_targets_of_its_zone_from_its_own_address(

@@ -7,41 +7,32 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.aws.nlb_world import ZONES, Cloud, Connection, LineTargets, connect, needs_resets, said
+from tests.aws.nlb_world import (
+    ZONES,
+    Cloud,
+    Connection,
+    LineTargets,
+    cloud,
+    connect,
+    needs_resets,
+    plane,
+    said,
+    settled,
+    targets,
+)
 
 from gatewright.local.aws import terminations
 from gatewright.local.aws.dataplane import DataPlane
 from gatewright.local.aws.resets import ResetError, reset_connections
 from gatewright.local.aws.state import Bound
 
+__all__ = ["cloud", "plane", "targets"]
+
 _UNHEALTHY = "target_health_state__unhealthy__connection_termination__enabled"
 _GONE = "deregistration_delay__connection_termination__enabled"
-
-
-@pytest.fixture
-def cloud() -> Cloud:
-    return Cloud()
-
-
-@pytest.fixture
-async def plane(cloud: Cloud) -> AsyncIterator[DataPlane]:
-    async with DataPlane(cloud.state, concurrency=1) as plane:
-        yield plane
-
-
-@pytest.fixture
-async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
-    async with AsyncExitStack() as stack:
-        yield LineTargets(stack, cloud)
-
-
-async def settled(plane: DataPlane) -> None:
-    await asyncio.wait_for(plane.settled(), 10)
 
 
 async def two_connections(cloud: Cloud, plane: DataPlane, targets: LineTargets, **attributes: Any) -> Any:

@@ -3,40 +3,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.aws.nlb_world import ZONES, Cloud, LineTargets, connect, said
+from tests.aws.nlb_world import (
+    ZONES,
+    Cloud,
+    LineTargets,
+    cloud,
+    connect,
+    plane,
+    said,
+    settled,
+    targets,
+)
 from tests.envoy.test_tls import certificate as self_signed
 
 from gatewright.local.aws.dataplane import DataPlane
 from gatewright.local.aws.state import Bound, Certificate
 
-
-@pytest.fixture
-def cloud() -> Cloud:
-    return Cloud()
-
-
-@pytest.fixture
-async def plane(cloud: Cloud) -> AsyncIterator[DataPlane]:
-    async with DataPlane(cloud.state, concurrency=1) as plane:
-        yield plane
-
-
-@pytest.fixture
-async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
-    async with AsyncExitStack() as stack:
-        yield LineTargets(stack, cloud)
-
-
-async def settled(plane: DataPlane) -> None:
-    await asyncio.wait_for(plane.settled(), 10)
+__all__ = ["cloud", "plane", "targets"]
 
 
 def acm(cloud: Cloud, name: str) -> Certificate:

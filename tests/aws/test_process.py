@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from gatewright.local.addresses import Block
 from gatewright.local.aws.endpoint import Clients
 from gatewright.local.aws.process import AwsProcess, AwsProcessError
+from gatewright.local.block import Block
 
 NETWORKS = ("10.21.0.0/16", "10.22.0.0/16")
 

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gatewright.flow import Change
-from gatewright.local.addresses import Block
 from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.aws.reading import action, condition, transforms
 from gatewright.local.aws.state import (
@@ -32,6 +31,7 @@ from gatewright.local.aws.state import (
     TargetKey,
     Transform,
 )
+from gatewright.local.block import Block
 
 
 async def load_balancer(aws: EmulatedAws, kind: str = "application", **more: Any) -> str:

@@ -68,6 +68,21 @@ async def test_an_operation_that_is_not_emulated_says_so(aws: EmulatedAws) -> No
     assert refusal.value.response["Error"]["Code"] == "InvalidAction"
 
 
+async def test_the_service_that_a_call_is_signed_for_in_any_case(aws: EmulatedAws) -> None:
+    """AWS's first SDK for Go, Terraform's for years, signs WAFv2's calls for `WAFV2` where it is given an endpoint."""
+    status, body = await asyncio.to_thread(
+        ask,
+        aws,
+        "POST",
+        "/",
+        b'{"Scope": "REGIONAL"}',
+        Authorization="AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/WAFV2/aws4_request, Signature=0",
+        X_Amz_Target="AWSWAF_20190729.ListWebACLs",
+        Content_Type="application/x-amz-json-1.1",
+    )
+    assert (status, json.loads(body)["WebACLs"]) == (200, [])
+
+
 async def test_an_unsigned_call_is_refused(aws: EmulatedAws) -> None:
     status, body = await asyncio.to_thread(ask, aws, "GET", "/?Action=DescribeLoadBalancers&Version=2015-12-01")
     assert status == 403

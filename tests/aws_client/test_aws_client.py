@@ -24,9 +24,9 @@ from gatewright.aws import (
     views,
 )
 from gatewright.aws.errors import classify
-from gatewright.local.addresses import Block
 from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.aws.faults import Fault
+from gatewright.local.block import Block
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +64,10 @@ async def load_balancer(aws: Aws, name: str, *, subnets: int = 2, **more: Any) -
     return views.read_load_balancer(made["LoadBalancers"][0])
 
 
-async def test_load_balancers_are_found_by_arn_name_and_dns_name(aws: Aws) -> None:
+async def test_load_balancers_are_found_by_arn_and_name(aws: Aws) -> None:
     made = await load_balancer(aws, "one")
     assert [each.name for each in await views.load_balancers(aws, arns=[made.arn])] == ["one"]
     assert [each.arn for each in await views.load_balancers(aws, names=["one"])] == [made.arn]
-    found = await views.load_balancer_by_dns_name(aws, made.dns_name.upper())
-    assert found
-    assert found.arn == made.arn
-    assert await views.load_balancer_by_dns_name(aws, "elsewhere.example.com") is None
     interfaces = await views.network_interfaces(aws, made)
     assert {each.subnet for each in interfaces} == {zone.subnet for zone in made.zones}
     assert all(each.address for each in interfaces)
@@ -93,7 +89,7 @@ async def test_all_pages_are_read_and_tags_twenty_at_a_time(aws: Aws) -> None:
     found = await aws.pages("elbv2", "describe_target_groups", "TargetGroups", PageSize=10)
     assert len(found) == 25
     assert aws.calls[Call("elbv2", "describe_target_groups", "ok")] == 3
-    [one] = await views.target_groups_tagged(aws, {"number": "7"})
+    [(one, _)] = await views.target_groups_tagged(aws, {"number": "7"})
     assert one.name == "group-7"
     assert one.health_check.protocol == "TCP"
     assert aws.calls[Call("elbv2", "describe_tags", "ok")] == 2

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from gatewright.cli.pages import Screen, table
+from gatewright.edge.chain import Hop
 from gatewright.local.manifests import Problem
 from gatewright.local.news import News
-from gatewright.local.state import ConditionState, EdgeState, GatewayState, ListenerState, Trial
+from gatewright.local.state import AwsState, ConditionState, EdgeState, GatewayState, ListenerState, Trial
 
 GOOD = ConditionState("Accepted", "True", "Accepted", "")
 NOT_CONFLICTED = ConditionState("Conflicted", "False", "NoConflicts", "")
@@ -99,3 +100,31 @@ def test_an_edge_without_a_gateway_says_so() -> None:
     screen.overview(EdgeState((), "", "", "/k", "/c"), [])
     assert "No Gateway of class istio or gatewright is there" in out.getvalue()
     assert "EDGE_CA" not in out.getvalue()
+
+
+def chained(address: str, open_at: dict[str, str]) -> str:
+    screen, out = shown(None)
+    hops = (Hop("ALB", "platform", f"{address}, 127.64.95.254"),)
+    aws = AwsState("http://127.0.0.1:1", "us-east-1", {}, open_at)
+    screen.overview(EdgeState((GATEWAY,), "", "", "/k", "/ca", chain=hops, aws=aws), [])
+    return out.getvalue()
+
+
+def test_a_port_that_is_not_ours_to_bind_is_told_of_once_for_gateways_and_load_balancers() -> None:
+    text = chained(
+        "127.64.79.254", {"127.64.79.254:80": "127.64.79.254:8080", "127.64.79.254:443": "127.64.79.254:8443"}
+    )
+    assert text.count("port 80 is open as 8080") == 1
+    assert text.count("port 443 is open as 8443") == 1
+
+
+def test_without_addresses_of_their_own_load_balancers_are_told_to_be_elsewhere() -> None:
+    text = chained("10.0.79.254", {"10.0.79.254:443": "127.0.0.1:33333", "10.0.63.254:443": "127.0.0.1:33334"})
+    assert "10.0.79.254:443 of ALB platform is open at 127.0.0.1:33333" in text
+    assert "33334" not in text  # what is behind another one isn't asked by clients
+
+
+def test_a_chain_of_nothing_says_so() -> None:
+    screen, out = shown(None)
+    screen.chain(())
+    assert out.getvalue() == "Nothing is there that a client could reach: no load balancer and no Gateway.\n"

@@ -20,7 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("clients"))
+            shared = "edge" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("clients" if shared else f"clients-{item.path.stem}"))
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,39 @@ async def test_keys_do_not_wait_for_each_other_beyond_the_slots() -> None:
     assert most == 3
 
 
+async def test_of_several_moments_for_which_a_key_is_enqueued_the_earliest_counts() -> None:
+    ran = asyncio.Event()
+    runs: list[str] = []
+
+    async def work(key: str) -> None:
+        runs.append(key)
+        ran.set()
+
+    async with Reconciler("test", work) as reconciler:
+        reconciler.enqueue_later("a", 3600)
+        reconciler.enqueue_later("a", 0.001)
+        reconciler.enqueue_later("a", 3600)
+        assert reconciler.waiting
+        assert not reconciler.busy
+        await asyncio.wait_for(ran.wait(), 5)
+        await reconciler.idle()
+        assert runs == ["a"]
+        assert not reconciler.waiting
+
+
+async def test_what_is_enqueued_for_later_is_forgotten_at_the_end() -> None:
+    runs: list[str] = []
+
+    async def work(key: str) -> None:
+        runs.append(key)
+
+    async with Reconciler("test", work) as reconciler:
+        reconciler.enqueue_later("a", 0.0)
+    assert not reconciler.waiting
+    await asyncio.sleep(0)
+    assert not runs
+
+
 async def test_failures_are_repeated_but_not_what_a_watch_will_tell() -> None:
     outcomes: dict[str, list[Exception | None]] = {
         "refused": [ApiError(500, "", "no"), Unreachable("gone"), None],

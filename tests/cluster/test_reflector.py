@@ -261,3 +261,17 @@ def test_a_kubeconfig_that_is_none(tmp_path: Any) -> None:
             path.write_text(content)
         with pytest.raises(Unreachable, match="kubeconfig"):
             Client.connect(path)
+
+
+async def test_a_stream_whose_connection_is_closed_meanwhile_is_cut_and_no_defect() -> None:
+    async def read(transport: Transport, script: Script) -> None:
+        async with transport.stream("/api/v1/configmaps", {"watch": "true", "resourceVersion": "1"}) as chunks:
+            _, events = await script.watches.get()
+            events.put_nowait(b"{}\n")
+            assert await anext(chunks) == b"{}\n"
+            await transport.close()
+            await anext(chunks)
+
+    async with Script() as script, asyncio.timeout(10):
+        with pytest.raises(Unreachable):
+            await read(Transport(str(script._server.make_url("/"))), script)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ from tests.e2e.chained import ChainedEdge, certificate_at
 from tests.e2e.edge_process import EXAMPLE, KUBECTL, eventually, fetch, route
 
 pytestmark = pytest.mark.xdist_group("chain")
+
+WAITS = ("starting the edge", "applying", "waiting for", "not ready")
+"""What is said to standard error where the machine is busy."""
 
 ECHO = """
 apiVersion: apps/v1
@@ -174,7 +179,55 @@ grep -q '"kind": "ALB"' "$EDGE_STATE"
         first, second, third = edge.out.splitlines()
         assert first == "Hello from App 1"
         assert second.startswith("301 https://")
+        assert [line for line in edge.err.splitlines() if not line.startswith(WAITS)] == []
         assert third == "Hello from App 2"
         assert edge.left() == []
+    finally:
+        edge.close()
+
+
+@pytest.mark.parametrize("after", [0.5, 1.5, 3.0])
+def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path: Path, after: float) -> None:
+    edge = ChainedEdge("up", EXAMPLE, directory=tmp_path)
+    try:
+        eventually(lambda: any("gatewright.local.aws" in command for command in edge.processes().values()))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            edge.process.wait(after)  # a moment of its start, whichever that is on this machine
+        assert edge.interrupt() == 130, edge.err
+        assert edge.left() == []
+        assert "Traceback" not in edge.err
+    finally:
+        edge.close()
+
+
+def test_killed_for_good_it_leaves_no_process(tmp_path: Path) -> None:
+    edge = ChainedEdge("up", EXAMPLE, directory=tmp_path)
+    try:
+        edge.serving()
+        commands = " ".join(edge.processes().values())
+        assert "gatewright.local.aws" in commands
+        assert commands.count("--config-path") == 2, commands
+        edge.process.kill()
+        edge.process.wait(10)
+        eventually(lambda: edge.processes() == {})
+    finally:
+        edge.close()
+
+
+def test_a_mistake_in_the_edge_description_leaves_what_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "eks"
+    shutil.copytree(EXAMPLE, folder)
+    edge = ChainedEdge("up", folder, directory=tmp_path)
+    try:
+        edge.serving()
+        description = folder / "aws.yaml"
+        text = description.read_text()
+        description.write_text(text.replace("targetType: ip", "targetType: ipp"))
+        eventually(lambda: "aws.targetGroups[0].targetType" in edge.err)
+        assert fetch(f"{edge.https_url}/app1", ca=edge.ca).status == 200
+        assert "deleted" not in edge.out
+        description.write_text(text.replace("path: /healthz/ready", "path: /healthz"))
+        eventually(lambda: "target group shared-gateway changed" in edge.out)
+        assert fetch(f"{edge.https_url}/app1", ca=edge.ca).status == 200
     finally:
         edge.close()

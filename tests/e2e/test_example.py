@@ -91,6 +91,15 @@ def test_class_istio_has_istios_service_with_the_infrastructures_annotations(edg
     assert [entry["ip"] for entry in ingress] == [edge.address("istio-ingress", "shared-gateway")]
 
 
+def test_class_istio_says_on_the_status_port_whether_the_proxy_is_ready(edge: Edge) -> None:
+    path = "/apis/discovery.k8s.io/v1/namespaces/istio-ingress/endpointslices/shared-gateway-istio-proxy"
+    found = edge.cluster.request("GET", path)
+    (port,) = [port["port"] for port in found["ports"] if port["name"] == "status-port"]
+    at = f"http://{found['endpoints'][0]['addresses'][0]}:{port}"
+    eventually(lambda: fetch(f"{at}/healthz/ready").status == 200)
+    assert fetch(f"{at}/app1").status == 404
+
+
 def test_a_route_from_a_namespace_that_is_not_allowed_serves_nothing(edge: Edge, namespace: str) -> None:
     edge.cluster.apply(
         f"""

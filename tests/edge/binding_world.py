@@ -18,9 +18,9 @@ from gatewright.controller import GatewayController
 from gatewright.edge.bindings import EdgeBindings
 from gatewright.edge.groups import Pace
 from gatewright.flow import Flow
-from gatewright.local.addresses import Block
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.aws.emulation import EmulatedAws
+from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import BoundTarget, EdgeBinding
 from gatewright.model.gateway import Gateway
@@ -205,8 +205,8 @@ class BindingWorld:
         self._stack.callback(proxy.stop)
         return proxy
 
-    async def target_group(self, name: str = "front", **options: Any) -> str:
-        """A target group of ip targets; its ARN."""
+    async def target_group(self, name: str = "front", *, delay: int = 10, **options: Any) -> str:
+        """A target group of ip targets that drain for `delay` seconds; its ARN."""
         given = {
             "Name": name,
             "Protocol": "HTTP",
@@ -225,8 +225,8 @@ class BindingWorld:
                 given.pop(key)
         made = await self.cloud.call("elbv2", "create_target_group", **given)
         arn = str(made["TargetGroups"][0]["TargetGroupArn"])
-        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "10"}
-        await self.cloud.call("elbv2", "modify_target_group_attributes", TargetGroupArn=arn, Attributes=[delay])
+        drains = {"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}
+        await self.cloud.call("elbv2", "modify_target_group_attributes", TargetGroupArn=arn, Attributes=[drains])
         return arn
 
     async def balancer(self, name: str, kind: str, group: str, port: int = 80) -> views.LoadBalancer:

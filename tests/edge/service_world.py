@@ -12,9 +12,9 @@ from gatewright.aws import Aws, views
 from gatewright.cluster import Client
 from gatewright.cluster import NotFound as Missing
 from gatewright.edge.services import ServiceLoadBalancers
-from gatewright.local.addresses import Block
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.aws.emulation import EmulatedAws
+from gatewright.local.block import Block
 from gatewright.model.core import Event, Service
 from gatewright.model.meta import Key
 
@@ -97,9 +97,9 @@ class World:
         found: list[views.LoadBalancer] = []
 
         async def there() -> bool:
-            each = await views.load_balancer_by_dns_name(self.aws, await self.hostname(name))
-            found[:] = [each] if each else []
-            return bool(each)
+            hostname = await self.hostname(name)
+            found[:] = [each for each in await views.load_balancers(self.aws) if each.dns_name == hostname]
+            return bool(found)
 
         await until(there)
         return found[0]

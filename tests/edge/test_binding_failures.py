@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -29,16 +29,9 @@ from gatewright.aws import Aws
 from gatewright.cluster import Client
 from gatewright.edge.bindings import EdgeBindings
 from gatewright.edge.groups import Pace
-from gatewright.local.addresses import Block
+from gatewright.local.block import Block
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import HTTPRoute
-
-
-@pytest.fixture(scope="module")
-def block() -> Iterator[Block]:
-    block = Block()
-    yield block
-    block.close()
 
 
 @pytest.fixture
@@ -330,3 +323,15 @@ async def test_a_controller_that_dies_at_any_point_leaves_nothing_behind(world: 
         if not died:
             break
     assert steps >= 6
+
+
+async def test_a_listener_without_its_secret_is_told_by_the_secrets_name(world: BindingWorld) -> None:
+    await world.target_group(Protocol="HTTPS", HealthCheckProtocol="HTTPS")
+    tls = {"certificateRefs": [{"name": "lost"}]}
+    await world.apply(
+        gateway({"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls}), binding(port=443, via="Endpoints")
+    )
+    async with world.controller():
+        routable = await world.condition("HealthCheckRoutable", "False", "ListenerNotServed")
+        assert "listener https on port 443 is not served: " in routable.message
+        assert "Secret infra/lost does not exist" in routable.message

@@ -74,6 +74,12 @@ def test_nothing_is_done_in_a_group_that_is_not_known_or_gone() -> None:
     assert plan(want(ONE), {ONE, MOVED}, {A: None, B: None}) == Plan(frozenset({ONE}))
 
 
+def test_what_another_binding_wants_keeps_nothing_waiting() -> None:
+    seen = known(ONE="healthy", TWO="healthy", THREE="healthy")
+    for peers in (Peers(want={ONE}), Peers(want={ONE}, own={ONE})):
+        assert plan(want(TWO), {ONE, TWO, THREE}, seen, peers=peers).deregister == (THREE,)
+
+
 def test_a_target_that_another_binding_wants_is_handed_over() -> None:
     seen = known(ONE="healthy")
     peers = Peers(want={ONE}, own={ONE})

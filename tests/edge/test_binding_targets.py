@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.edge.binding_world import (
@@ -17,19 +17,12 @@ from tests.edge.binding_world import (
     until,
 )
 
-from gatewright.local.addresses import Block
+from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import Gateway
 
 FINALIZER = "gatewright.dev/edge-binding"
-
-
-@pytest.fixture(scope="module")
-def block() -> Iterator[Block]:
-    block = Block()
-    yield block
-    block.close()
 
 
 @pytest.fixture
@@ -201,22 +194,27 @@ async def test_another_target_group_is_moved_to(world: BindingWorld) -> None:
         assert bound.status == "True"
 
 
-async def test_the_gateways_load_balancer_is_held_until_its_addresses_are_drained(world: BindingWorld) -> None:
-    group = await world.target_group()
+async def _deleted_under(world: BindingWorld, group: str, others: set[tuple[str, int]]) -> Service | None:
+    """Delete the Gateway's Service while its load balancer is bound; the Service when nothing new is sent to it."""
     await world.balancer("alb", "application", group)
     nlb = await world.nlb("nlb", await world.proxy())
     await world.apply(gateway_service(), binding())
     await world.load_balancer_of("shared-istio", nlb.dns_name)
+    await world.gateway_at(nlb.dns_name)
+    await world.until_registered(group, {(address, 80) for address in await world.addresses(nlb)} | others, "healthy")
+    held = await world.service()
+    assert held
+    assert FINALIZER in held.metadata.finalizers
+    await world.delete(Service, "shared-istio")
+    await world.until_registered(group, others)
+    return await world.service()
+
+
+async def test_the_gateways_load_balancer_is_held_until_its_addresses_are_drained(world: BindingWorld) -> None:
+    group, other = await world.target_group(), await world.proxy()
+    await world.register(group, (other.address, other.port))
     async with world.controller():
-        await world.gateway_at(nlb.dns_name)
-        wanted = {(address, 80) for address in await world.addresses(nlb)}
-        await world.until_registered(group, wanted, "healthy")
-        held = await world.service()
-        assert held
-        assert FINALIZER in held.metadata.finalizers
-        await world.delete(Service, "shared-istio")
-        await world.until_registered(group, set())
-        draining = await world.service()
+        draining = await _deleted_under(world, group, {(other.address, other.port)})
         assert draining
         assert FINALIZER in draining.metadata.finalizers
 
@@ -224,7 +222,19 @@ async def test_the_gateways_load_balancer_is_held_until_its_addresses_are_draine
             return await world.service() is None
 
         await until(gone)
-        assert await world.targets(group) == {}
+        assert "draining" not in (await world.targets(group)).values()
+
+
+async def test_a_load_balancer_that_is_the_only_one_is_let_go_of_at_once(world: BindingWorld) -> None:
+    group = await world.target_group(delay=300)
+    async with world.controller():
+        await _deleted_under(world, group, set())
+
+        async def gone() -> bool:
+            return await world.service() is None
+
+        await until(gone)
+        assert "draining" in (await world.targets(group)).values()
 
 
 async def test_a_deleted_gateway_or_binding_leaves_nothing_behind(world: BindingWorld) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,17 +11,10 @@ from tests.edge.service_world import World, endpoint_slice, service, service_wor
 
 from gatewright.aws import Aws, views
 from gatewright.edge.services import ServiceLoadBalancers
-from gatewright.local.addresses import Block
 from gatewright.local.aws.faults import Fault
+from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.meta import Key
-
-
-@pytest.fixture(scope="module")
-def block() -> Iterator[Block]:
-    block = Block()
-    yield block
-    block.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,16 +15,9 @@ from cryptography.x509.oid import NameOID
 from tests.edge.service_world import World, endpoint_slice, service, service_world, spent, until
 
 from gatewright.aws import views
-from gatewright.local.addresses import Block
+from gatewright.local.block import Block
 from gatewright.model.core import Node, Service
 from gatewright.model.meta import Key
-
-
-@pytest.fixture(scope="module")
-def block() -> Iterator[Block]:
-    block = Block()
-    yield block
-    block.close()
 
 
 @pytest.fixture

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from tests.edge.service_world import World, endpoint_slice, service, service_world, until
 
 from gatewright.aws import views
-from gatewright.local.addresses import Block
+from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.meta import Key
 
 EDGE_BINDING = "gatewright.dev/edge-binding"
-
-
-@pytest.fixture(scope="module")
-def block() -> Iterator[Block]:
-    block = Block()
-    yield block
-    block.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from tests.envoy.edge_world import Echo, _read_head
+from tests.envoy.edge_world import Echo, _read_head, is_refused
 from tests.explain.edges import BACKENDS, edges, obj, requests, services
 from tests.fuzz.clusters import EXAMPLES
 from tests.fuzz.manifests import CONTROLLER, Json
@@ -113,6 +113,9 @@ def agree() -> Iterator[Try]:
             for port, request in sent:
                 outcome = answer(served.resolution.topology, GATEWAY, port, request, opened=opened)
                 where = served._opened.get(PortKey(GATEWAY, port), 1)
+                if isinstance(outcome.result, Refused):
+                    # Envoy closes the socket of a listener that is gone a moment after it took note.
+                    await asyncio.wait_for(is_refused(served._address, where), 10)
                 found = await asyncio.wait_for(send(served._address, where, request), 10)
                 if found not in expected(outcome.result):
                     wrong.append(

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatewright.local.addresses import AddressError, Allocator, Block
+from gatewright.local.addresses import AddressError, Allocator
+from gatewright.local.block import Block
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,14 @@ import gatewright
 from gatewright.aws.errors import AwsError, Invalid, NotConfigured, Unavailable, classify
 
 T = TypeVar("T")
+
+
+_NO_CONFIGURATION = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""As botocore's session wants it: no environment variable names these."""
 
 
 class Call(NamedTuple):
@@ -41,7 +50,10 @@ class Aws:
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
     ) -> None:
-        """`credentials` are access key and secret key; timeouts are in seconds."""
+        """`credentials` are access key and secret key; timeouts are in seconds.
+
+        Where they are given, nothing of the user's own configuration counts: no profile, no proxy.
+        """
         self.calls: Counter[Call] = Counter()
         """How many requests were sent (each page is one), by service, operation and result."""
         self._region = region
@@ -71,6 +83,14 @@ class Aws:
         """Load what calls of these services need, which takes most of a second, before the first of them is made."""
         for service in services:
             await self._in_thread(service, "prepare", functools.partial(self._prepared, service))
+
+    def move(self, endpoint_url: str) -> None:
+        """Send further calls to another endpoint. What was prepared needn't be loaded again."""
+        with self._making:
+            self._endpoint_url = endpoint_url
+            left, self._clients = self._clients, {}
+        for client in left.values():
+            client.close()
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One operation by its boto3 names: `call("elbv2", "describe_target_health", TargetGroupArn=arn)`."""
@@ -131,30 +151,44 @@ class Aws:
         if client is not None:
             return client
         # Imported here, in a thread: it takes most of a second that nobody else should wait for.
-        import boto3
         from botocore.config import Config
 
         connect, read = self._timeouts
+        alone: dict[str, Any] = {}
+        if self._credentials:
+            alone = {"proxies": {}, "use_fips_endpoint": False, "use_dualstack_endpoint": False}
         settings = Config(
             retries={"total_max_attempts": 1},
             connect_timeout=connect,
             read_timeout=read,
             max_pool_connections=self._concurrency,
             user_agent_extra=f"gatewright/{gatewright.__version__}",
+            **alone,
         )
         with self._making:
             if service not in self._clients:
                 if self._session is None:
-                    key, secret = self._credentials or (None, None)
-                    self._session = boto3.Session(
-                        region_name=self._region or None, aws_access_key_id=key, aws_secret_access_key=secret
-                    )
+                    self._session = self._new_session()
                 self._clients[service] = self._session.client(
                     service,  # type: ignore[call-overload, unused-ignore]
                     config=settings,
                     endpoint_url=self._endpoint_url or None,
                 )
             return self._clients[service]
+
+    def _new_session(self) -> Any:
+        import boto3
+        import botocore.session
+
+        if self._credentials is None:
+            return boto3.Session(region_name=self._region or None)
+        key, secret = self._credentials
+        return boto3.Session(
+            botocore_session=botocore.session.Session(session_vars=_NO_CONFIGURATION),
+            region_name=self._region or None,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+        )
 
 
 def _next_page(service: str, answer: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +202,7 @@ def _next_page(service: str, answer: dict[str, Any]) -> dict[str, Any]:
 def _translate(error: Exception, operation: str) -> AwsError | None:
     """What an exception of boto3's means; None for one that is no business of AWS's."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
     name = type(error).__name__
     if isinstance(error, boto.ClientError):
@@ -181,6 +216,8 @@ def _translate(error: Exception, operation: str) -> AwsError | None:
         return NotConfigured(name, str(error), operation)
     if isinstance(error, boto.ParamValidationError):
         return Invalid("ParamValidation", str(error), operation)
-    if isinstance(error, boto.BotoCoreError | boto.HTTPClientError | OSError):
+    if isinstance(error, UnicodeError | RecursionError):  # a parameter that can't be sent at all
+        return Invalid("ParamValidation", str(error), operation)
+    if isinstance(error, boto.BotoCoreError | boto.HTTPClientError | ResponseParserError | OSError):
         return Unavailable(name, str(error), operation)
     return None

@@ -1,4 +1,4 @@
-"""What AWS's API says of load balancers, as typed values: read by ARN, name, DNS name or tags.
+"""What AWS's API says of load balancers, as typed values: read by ARN, name or tags.
 
 Every function says which calls it makes; lists are read page by page. All raise `AwsError`.
 """
@@ -132,12 +132,6 @@ async def load_balancers(aws: Aws, *, arns: Iterable[str] = (), names: Iterable[
     ]
 
 
-async def load_balancer_by_dns_name(aws: Aws, dns_name: str) -> LoadBalancer | None:
-    """The load balancer of a DNS name, without regard to case. elbv2:DescribeLoadBalancers for all there are."""
-    wanted = dns_name.rstrip(".").lower().removeprefix("dualstack.")
-    return next((each for each in await load_balancers(aws) if each.dns_name.lower() == wanted), None)
-
-
 async def listeners(aws: Aws, load_balancer: str) -> list[Listener]:
     """The listeners of a load balancer's ARN. elbv2:DescribeListeners."""
     found = await aws.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=load_balancer)
@@ -178,18 +172,15 @@ async def target_group_by_name(aws: Aws, name: str) -> TargetGroup | None:
         return None
 
 
-async def target_groups_tagged(aws: Aws, tags: Mapping[str, str]) -> list[TargetGroup]:
-    """The target groups that have all of `tags`, by name. elbv2:DescribeTargetGroups, elbv2:DescribeTags by 20."""
-    found = await target_groups(aws)
+async def target_groups_tagged(aws: Aws, tags: Mapping[str, str]) -> list[tuple[TargetGroup, dict[str, str]]]:
+    """The target groups that have all of `tags`, each with its tags, by name.
+
+    elbv2:DescribeTargetGroups, elbv2:DescribeTags by 20.
+    """
+    found = sorted(await target_groups(aws), key=lambda group: group.name)
     marks = await tags_of(aws, [group.arn for group in found])
-    return sorted((g for g in found if tags.items() <= marks.get(g.arn, {}).items()), key=lambda group: group.name)
-
-
-async def load_balancers_tagged(aws: Aws, tags: Mapping[str, str]) -> list[LoadBalancer]:
-    """The load balancers that have all of `tags`, by name. elbv2:DescribeLoadBalancers, elbv2:DescribeTags by 20."""
-    found = await load_balancers(aws)
-    marks = await tags_of(aws, [each.arn for each in found])
-    return sorted((lb for lb in found if tags.items() <= marks.get(lb.arn, {}).items()), key=lambda lb: lb.name)
+    tagged = ((group, marks.get(group.arn, {})) for group in found)
+    return [(group, own) for group, own in tagged if tags.items() <= own.items()]
 
 
 async def tags_of(aws: Aws, arns: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -228,17 +219,21 @@ async def target_group_attributes(aws: Aws, arn: str) -> dict[str, str]:
     return _attributes(answer)
 
 
+async def listener_attributes(aws: Aws, arn: str) -> dict[str, str]:
+    """A listener's attributes. elbv2:DescribeListenerAttributes."""
+    answer = await aws.call("elbv2", "describe_listener_attributes", ListenerArn=arn)
+    return _attributes(answer)
+
+
 async def target_health(aws: Aws, target_group: str) -> list[TargetHealth]:
     """Every target of a target group's ARN with its health. elbv2:DescribeTargetHealth."""
     answer = await aws.call("elbv2", "describe_target_health", TargetGroupArn=target_group)
     return [read_target_health(raw) for raw in answer.get("TargetHealthDescriptions") or ()]
 
 
-async def network_interfaces(aws: Aws, load_balancer: LoadBalancer | str) -> list[NetworkInterface]:
-    """The network interfaces of a load balancer (or its ARN), by zone. ec2:DescribeNetworkInterfaces."""
-    arn = load_balancer if isinstance(load_balancer, str) else load_balancer.arn
-    description = f"ELB {arn.partition(':loadbalancer/')[2]}"
-    filters = [{"Name": "description", "Values": [description]}]
+async def network_interfaces(aws: Aws, load_balancer: LoadBalancer) -> list[NetworkInterface]:
+    """The network interfaces of a load balancer, by zone. ec2:DescribeNetworkInterfaces."""
+    filters = [{"Name": "description", "Values": [f"ELB {load_balancer.id}"]}]
     found = await aws.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
     return sorted((read_network_interface(raw) for raw in found), key=lambda each: (each.zone, each.id))
 
@@ -342,6 +337,11 @@ def read_network_interface(raw: Mapping[str, Any]) -> NetworkInterface:
         description=raw.get("Description") or "",
         public_address=(raw.get("Association") or {}).get("PublicIp") or "",
     )
+
+
+def key_values(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags or attributes as ELBv2 takes them, by key."""
+    return [{"Key": key, "Value": value} for key, value in sorted(values.items())]
 
 
 def _attributes(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -7,14 +7,16 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from gatewright.edge.chain import Hop, lines
-from gatewright.local.manifests import Problem
-from gatewright.local.news import News
-from gatewright.local.state import ConditionState, EdgeState, GatewayState, Trial
+if TYPE_CHECKING:
+    from gatewright.edge.chain import Hop
+    from gatewright.local.manifests import Problem
+    from gatewright.local.news import News
+    from gatewright.local.state import ConditionState, EdgeState, GatewayState, Trial
 
 _STYLES = {"good": "green", "bad": "red", "info": "cyan"}
 _HEALTH = {"good": "green", "bad": "red", "unknown": "default"}
@@ -88,11 +90,12 @@ class Screen:
         for line in table(state.gateways, self._table_width):
             self._line(line)
         shifted = [
-            f"port {listener.port} is open as {listener.bound_port}: {listener.port} is in use, or not ours to bind"
+            _shift(listener.port, listener.bound_port)
             for gateway in state.gateways
             for listener in gateway.listeners
             if listener.bound_port not in (None, listener.port)
         ]
+        shifted += _shifted(state)
         for text in dict.fromkeys(shifted):
             self._line(f"[yellow]note:[/] {text}")
         if state.aws:
@@ -108,18 +111,42 @@ class Screen:
         self._line(f"  export KUBECONFIG={shlex.quote(state.kubeconfig)}")
         if state.https_url:
             self._line(f"  export EDGE_CA={shlex.quote(state.ca)}")
+        if state.aws:
+            self._line("  unset AWS_PROFILE AWS_SESSION_TOKEN")  # those of a real account would win
         for name, value in state.aws.environment.items() if state.aws else ():
             self._line(f"  export {name}={shlex.quote(value)}")
         self._line("\nCtrl-C takes it all down.\n")
 
     def chain(self, hops: Sequence[Hop]) -> None:
         """The way of a request as a tree."""
+        if not hops:
+            self._line("Nothing is there that a client could reach: no load balancer and no Gateway.")
+            return
+        from gatewright.edge.chain import lines  # here, since this module is to be quick to import
+
         for line in lines(hops, lambda hop, text: f"[{_HEALTH[hop.health]}]{escape(text)}[/]"):
             self._line(line)
 
     def _line(self, text: str) -> None:
         # Long lines are for the terminal to wrap, so that what is copied from it stays whole.
         self._console.print(text, soft_wrap=True, highlight=False)
+
+
+def _shifted(state: EdgeState) -> Iterator[str]:
+    """Where the front-most load balancers are really open, where that isn't where AWS says."""
+    in_front = {address: f"{hop.kind} {hop.name}" for hop in state.chain for address in hop.address.split(", ")}
+    for told, real in state.aws.open_at.items() if state.aws else ():
+        (address, _, port), (real_address, _, real_port) = told.rpartition(":"), real.rpartition(":")
+        if told == real or address not in in_front:
+            continue
+        if address == real_address:
+            yield _shift(port, real_port)
+        else:
+            yield f"{told} of {in_front[address]} is open at {real}: this system has no address {address}"
+
+
+def _shift(port: int | str, bound: int | str | None) -> str:
+    return f"port {port} is open as {bound}: {port} is in use, or not ours to bind"
 
 
 def table(gateways: Sequence[GatewayState], width: int | None = None) -> list[str]:

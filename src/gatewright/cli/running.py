@@ -1,28 +1,24 @@
-"""A run of `gatewright up`, from the first file read to the last process gone."""
+"""A run of `gatewright up` from the start of the edge to its end; `starting` is what comes before."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
-import structlog
-from rich.console import Console
 
 from gatewright.cli.exits import FAILED, OK
 from gatewright.cli.pages import Screen
+from gatewright.cli.starting import Session
 from gatewright.cluster import ClusterError
+from gatewright.local.ahead import Ahead
 from gatewright.local.apply import changes
-from gatewright.local.cloud import asks_for_aws
+from gatewright.local.aws.endpoint import surroundings
 from gatewright.local.edge import EdgeError, LocalEdge
-from gatewright.local.manifests import Manifests, Problem, load
+from gatewright.local.manifests import Manifests, Problem
 from gatewright.local.news import News, standing_problems
 from gatewright.local.workloads import Backend
 from gatewright.model.meta import Key
@@ -32,77 +28,19 @@ _HINT_SECONDS = 8.0
 _KILL_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Session:
-    """What `gatewright up` was asked to do."""
-
-    paths: tuple[str, ...]
-    command: str | None
-    backends: tuple[Backend, ...]
-    keep_going: bool
-    watch: bool
-    data_dir: Path | None
-    aws: bool | None
-    pace: float
-    verbose: bool
-
-
-def run(session: Session) -> int:
-    """Run an edge until it is interrupted or its command ends. Returns the exit status."""
-    _log_to_stderr(session.verbose)
-    # Under --exec standard output is the command's alone.
-    screen = Screen(Console(stderr=session.command is not None), quiet=session.command is not None)
-    # Problems go to standard error, whatever the rest goes to.
-    errors = Screen(Console(stderr=True), quiet=True)
-    # Read before there is an event loop, so that Ctrl-C works while standard input is waited for.
-    with screen.progress("reading manifests"):
-        manifests = load(session.paths)
-    if manifests.problems and not manifests.objects:
-        errors.problems(manifests.problems)
-        return FAILED
+async def serve(session: Session, manifests: Manifests, ahead: Ahead, screen: Screen, errors: Screen) -> int:
+    """Run an edge on what is `ahead` until it is cancelled or its command ends. Returns the exit status."""
     try:
-        import uvloop
-    except ImportError:
-        runner = asyncio.Runner()
-    else:
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    with runner:
-        return runner.run(_run(session, manifests, screen, errors))
-
-
-async def _run(session: Session, manifests: Manifests, screen: Screen, errors: Screen) -> int:
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    received: list[int] = []
-
-    def interrupt(number: int) -> None:
-        # The first signal begins the end; more of them change nothing, since taking down is quick.
-        if not received and task:
-            task.cancel()
-        received.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, interrupt, number)
-    try:
-        return await _serve(session, manifests, screen, errors)
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        return 128 + received[0]
+        return await _serve(session, manifests, ahead, screen, errors)
     except (EdgeError, ClusterError) as error:
         errors.error(str(error))
         return FAILED
 
 
-async def _serve(session: Session, manifests: Manifests, screen: Screen, errors: Screen) -> int:
+async def _serve(session: Session, manifests: Manifests, ahead: Ahead, screen: Screen, errors: Screen) -> int:
     async with contextlib.AsyncExitStack() as stack:
-        edge = LocalEdge(
-            screen.news,
-            data_dir=session.data_dir,
-            backends=session.backends,
-            aws=asks_for_aws(manifests) if session.aws is None else session.aws,
-            pace=session.pace,
-        )
+        backends = [Backend(*parts) for parts in session.backends]
+        edge = LocalEdge(screen.news, data_dir=session.data_dir, backends=backends, ahead=ahead)
         with screen.progress("starting the edge"):
             await stack.enter_async_context(edge)
         with screen.progress(f"applying {len(manifests.objects)} objects"):
@@ -122,7 +60,7 @@ async def _serve(session: Session, manifests: Manifests, screen: Screen, errors:
         edge.write_ca()
         for item in standing_problems(edge.inputs, edge.resolution):
             errors.standing(item, edge.applier.where(*item.about) if item.about else "")
-        for backend in session.backends:
+        for backend in backends:
             problem = _missing(backend, edge)
             if problem:
                 errors.standing(News("bad", "--backend", problem), "")
@@ -178,7 +116,7 @@ async def _execute(command: str, edge: LocalEdge) -> int:
     state_file = edge.directory / "state.json"
     state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
     environment = {
-        **os.environ,
+        **(surroundings(os.environ, edge.aws_environment) if edge.aws_environment else os.environ),
         "KUBECONFIG": state.kubeconfig,
         "EDGE_URL": state.url,
         "EDGE_HTTPS_URL": state.https_url,
@@ -186,7 +124,6 @@ async def _execute(command: str, edge: LocalEdge) -> int:
         "GATEWAY_HTTPS_URL": state.gateway_https_url,
         "EDGE_CA": state.ca,
         "EDGE_STATE": str(state_file),
-        **edge.aws_environment,
     }
     terminal = _is_terminal()
     with _terminal_returned(terminal):
@@ -242,21 +179,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _KILL_SECONDS)
-
-
-def _log_to_stderr(verbose: bool) -> None:
-    level = logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S"),
-            structlog.processors.format_exc_info,
-            # Plain, since the default shows local variables, and a private key may be among them.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from pathlib import Path
 from typing import Annotated
@@ -63,21 +62,13 @@ def up(
 
     Exit status: that of the command; 1 when an object was refused; 2 for wrong usage; 130 after Ctrl-C.
     """
-    # Imported here so that --help and completion stay quick. What is imported stays: to look through it for garbage,
-    # now and at every later collection, would only cost time.
-    gc.disable()
-    from gatewright.cli.running import Session, run
-    from gatewright.local.workloads import Backend
+    # Imported here so that --help and completion stay quick.
+    from gatewright.cli.starting import Session, run
 
-    gc.freeze()
-    gc.enable()
-    # What lives long are trees without cycles; the default thresholds spend a fifth of a large cluster on looking.
-    gc.set_threshold(10_000, 20, 20)
-    backends = [Backend(*parts) for parts in map(_backend, backend or ())]
     session = Session(
         paths=tuple(paths),
         command=exec_,
-        backends=tuple(backends),
+        backends=tuple(map(_backend, backend or ())),
         keep_going=keep_going,
         watch=watch,
         data_dir=data_dir,

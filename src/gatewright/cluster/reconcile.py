@@ -24,6 +24,8 @@ class Reconciler(Generic[K]):
     A run that fails with one of `transient` is repeated with growing pauses; a conflict or a missing object is not,
     since the watch that tells of it enqueues the key again.
 
+    A key that has to be looked at again without anything having changed is enqueued for later.
+
     A burst costs few runs: they begin when nothing was enqueued for `settle` seconds, or when their key has waited for
     `longest`; and after a run its key rests for `interval` seconds.
     """
@@ -48,6 +50,7 @@ class Reconciler(Generic[K]):
         self._due: dict[K, float] = {}  # waiting keys -> when they have waited long enough; the first one first
         self._newest = 0.0  # when a key was last enqueued
         self._timer: asyncio.TimerHandle | None = None
+        self._later: dict[K, asyncio.TimerHandle] = {}
         self._slots = asyncio.Semaphore(concurrency)
         self._again: dict[K, bool] = {}  # running keys -> whether they were enqueued since
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,6 +71,20 @@ class Reconciler(Generic[K]):
         self._due.setdefault(key, self._newest + self._longest)
         if self._timer is None:
             self._timer = loop.call_later(min(self._settle, self._longest), self._release)
+
+    def enqueue_later(self, key: K, seconds: float) -> None:
+        """Ask for a run of `key` in `seconds`; of several such moments the earliest counts."""
+        loop = asyncio.get_running_loop()
+        timer = self._later.get(key)
+        if timer:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._later[key] = loop.call_later(max(0.0, seconds), self._due_now, key)
+
+    def _due_now(self, key: K) -> None:
+        del self._later[key]
+        self.enqueue(key)
 
     def _release(self) -> None:
         """Start what is due; come again for the rest."""
@@ -93,6 +110,11 @@ class Reconciler(Generic[K]):
         """Whether anything is left to do."""
         return not self._idle.is_set()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a key is enqueued for later, which keeps nobody from being idle."""
+        return bool(self._later)
+
     async def idle(self) -> None:
         """Return when nothing is left to do."""
         await self._idle.wait()
@@ -108,6 +130,9 @@ class Reconciler(Generic[K]):
         for task in list(self._tasks):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
 
     async def _run(self, key: K) -> None:
         failures = 0

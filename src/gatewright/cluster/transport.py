@@ -72,7 +72,7 @@ class Transport:
     @asynccontextmanager
     async def _stream(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
         async with self._answer("GET", path, parameters) as answer:
-            yield answer.content.iter_any()
+            yield _chunks(answer.content)
 
     @asynccontextmanager
     async def _answer(
@@ -102,3 +102,15 @@ class Transport:
                 yield answer
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise Unreachable(f"{method} {self.server}{path}: {str(error) or type(error).__name__}") from error
+
+
+async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """What comes. aiohttp says RuntimeError where the connection was closed before it is read from."""
+    while True:
+        try:
+            chunk = await content.readany()
+        except RuntimeError as error:
+            raise aiohttp.ClientConnectionError(str(error)) from error
+        if not chunk:
+            return
+        yield chunk

@@ -38,7 +38,7 @@ from gatewright.model.gateway import (
     TLSRoute,
     UDPRoute,
 )
-from gatewright.model.meta import Key, Object
+from gatewright.model.meta import Key, Object, timestamp
 from gatewright.resolve import Inputs, Resolution
 
 _INTERVAL = 0.1  # seconds between two writes of one object's status
@@ -53,7 +53,7 @@ _PARENTS = frozenset({GatewayClass, Gateway, ListenerSet})
 
 @functools.lru_cache(maxsize=2)
 def _written_time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(moment)
 
 
 class _Written(NamedTuple):

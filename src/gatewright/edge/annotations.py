@@ -272,9 +272,7 @@ class _Reader:
         return value == "true" if value else None
 
     def number(self, name: str, least: int, most: int) -> int | None:
-        value = self.text(
-            name, lambda text: text.isdecimal() and least <= int(text) <= most, f"a number from {least} to {most}"
-        )
+        value = self.text(name, lambda text: is_number(text, least, most), f"a number from {least} to {most}")
         return int(value) if value else None
 
     def items(self, name: str, valid: Callable[[str], bool] = lambda _: True, expected: str = "") -> tuple[str, ...]:
@@ -303,7 +301,7 @@ class _Reader:
         for key in sorted(self._annotations):
             if key.startswith(start):
                 name = key.removeprefix(_AWS)
-                if re.fullmatch(r"(TCP|UDP|TLS|TCP_UDP)-\d{1,5}", key.removeprefix(start)):
+                if re.fullmatch(r"(TCP|UDP|TLS|TCP_UDP)-[0-9]{1,5}", key.removeprefix(start)):
                     found[key.removeprefix(start)] = self.mapping(name)
                 else:
                     self._read.add(key)
@@ -346,6 +344,11 @@ def _text(value: bool) -> str:
     return "true" if value else "false"
 
 
+def is_number(text: str, least: int, most: int) -> bool:
+    """Whether a text is a whole number of these bounds; one of thousands of digits isn't even tried."""
+    return re.fullmatch("[0-9]{1,6}", text) is not None and least <= int(text) <= most
+
+
 def _is_ipv4(value: str) -> bool:
     try:
         return ipaddress.ip_address(value).version == 4
@@ -364,8 +367,6 @@ def _is_network(value: str) -> bool:
 def _is_matcher(value: str) -> bool:
     bounds = [part.split("-") for part in value.split(",")]
     return all(
-        len(pair) <= 2
-        and all(code.isdecimal() and 200 <= int(code) <= 599 for code in pair)
-        and int(pair[0]) <= int(pair[-1])
+        len(pair) <= 2 and all(is_number(code, 200, 599) for code in pair) and int(pair[0]) <= int(pair[-1])
         for pair in bounds
     )

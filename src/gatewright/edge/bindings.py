@@ -14,12 +14,14 @@ from gatewright.aws import Aws, AwsError
 from gatewright.aws.views import TargetGroup
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
 from gatewright.edge.bindingstatus import Observed, edge_binding_status, failed_status, recorded, status_patch
+from gatewright.edge.claims import Claims
+from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.edge.groups import Balancers, Found, Pace, TargetGroups
-from gatewright.edge.health import Verdict, health_check_routable, traffic_mismatch
-from gatewright.edge.holds import ServiceHolds, ingress_names, set_finalizers
+from gatewright.edge.health import Verdict, health_check_routable, traffic_mismatch, unserved
+from gatewright.edge.holds import ServiceHolds, ingress_names
+from gatewright.edge.permission import refusal
 from gatewright.edge.targets import (
     STATUS_PORT,
-    Peers,
     Plan,
     TargetKey,
     Wanted,
@@ -34,7 +36,7 @@ from gatewright.flow import Change, Source
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.edgebinding import FINALIZER, GROUP, EdgeBinding, EdgeBindingStatus
 from gatewright.model.gateway.shared import GROUP as GATEWAY_API
-from gatewright.model.meta import Key, Object
+from gatewright.model.meta import Key, Object, timestamp
 from gatewright.resolve import Inputs, Resolution
 
 
@@ -70,22 +72,31 @@ class EdgeBindings:
         self._reflector = Reflector(client, EdgeBinding, self.bindings)
         self._groups = TargetGroups(aws, pace, self._enqueue_all)
         self._balancers = Balancers(aws, pace)
-        self._holds = ServiceHolds(client, inputs, self._balancers)
+        self._holds = ServiceHolds(client, inputs, self._balancers, self._groups.health)
         self._work: Reconciler[Key] = Reconciler(
             "edge binding", self._reconcile, settle=0.02, longest=0.2, transient=(ClusterError, AwsError)
         )
         self._locks: dict[str, asyncio.Lock] = {}
         self._written: dict[Key, EdgeBinding] = {}  # as the API answered our last write: newer than what is watched
         self._wants: dict[Key, frozenset[TargetKey]] = {}
+        self._claims = Claims()
+        self._current: dict[Key, EdgeBinding] = {}  # the newest that is known of each
         self._watched: dict[Key, set[str]] = {}  # target groups by binding
         self._waiting: dict[Key, float] = {}  # since when, in the loop's time, old targets wait for new ones
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._running = False
         self._stack = AsyncExitStack()
         topology = resolution.topology
         watched: list[Any] = [self.bindings, inputs.gateways, inputs.services, inputs.endpoint_slices]
-        watched += [inputs.reference_grants, topology.listeners, topology.hosts, topology.placements, topology.streams]
+        watched += [
+            inputs.reference_grants,
+            resolution.listeners,
+            topology.listeners,
+            topology.hosts,
+            topology.placements,
+            topology.streams,
+        ]
         watched += [topology.misdirected, topology.certificates, topology.backends, topology.endpoints]
+        self.bindings.subscribe(self._bindings_changed)
         for collection in watched:
             collection.subscribe(self._changed)
 
@@ -106,8 +117,6 @@ class EdgeBindings:
 
     def _stop(self) -> None:
         self._running = False
-        for timer in self._timers.values():
-            timer.cancel()
 
     async def idle(self) -> None:
         """Return when everything that can be done for now is done."""
@@ -117,6 +126,10 @@ class EdgeBindings:
         """Return once every EdgeBinding is known as the cluster holds it at the time of the call."""
         await self._reflector.caught_up()
 
+    def _bindings_changed(self, changes: list[Change[Key, EdgeBinding]]) -> None:
+        for key, _, _ in changes:
+            self._claim(key)
+
     def _changed(self, _: list[Change[Any, Any]]) -> None:
         self._enqueue_all()
 
@@ -124,14 +137,6 @@ class EdgeBindings:
         if self._running:
             for key in self.bindings.keys() | self._wants.keys():
                 self._work.enqueue(key)
-
-    def _again(self, key: Key, seconds: float) -> None:
-        """Look at a binding again after a while."""
-        timer = self._timers.pop(key, None)
-        if timer:
-            timer.cancel()
-        if self._running:
-            self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._work.enqueue, key)
 
     # --- one binding --------------------------------------------------------------------------------------------------
 
@@ -141,7 +146,7 @@ class EdgeBindings:
             await self._forget(key)
             return
         if not binding.deleting and FINALIZER not in binding.metadata.finalizers:
-            self._keep(await set_finalizers(self._client, binding, [*binding.metadata.finalizers, FINALIZER]))
+            self._keep(await add_finalizer(self._client, binding, FINALIZER))
             return
         try:
             wanted, found = await self._aim(binding) if not binding.deleting else (Wanted(final=True), Found(None))
@@ -157,6 +162,7 @@ class EdgeBindings:
         key = binding.key
         ours = recorded(binding)
         self._wants[key] = frozenset(wanted.targets)
+        self._claim(key)
         groups = {target.group for target in ours} | ({group.arn} if group else set())
         await self._watch(key, groups)
         for arn in groups - self._groups.health.keys():
@@ -176,12 +182,11 @@ class EdgeBindings:
             left = self._plan(key, wanted, recorded(binding))
         observed = self._observed(binding, wanted, left, group)
         binding = await self._write(binding, observed)
-        await self._holds.release(self._all())
+        await self._holds.release(self._all(), self._claims.own, self._may_refer)
         if binding.deleting and not left.record:
-            left_over = [one for one in binding.metadata.finalizers if one != FINALIZER]
-            self._keep(await set_finalizers(self._client, binding, left_over))
+            self._keep(await remove_finalizer(self._client, binding, FINALIZER))
             return
-        self._again(key, self._pause(wanted, left, observed))
+        self._work.enqueue_later(key, self._pause(wanted, left, observed))
 
     def _pause(self, wanted: Wanted, left: Plan, observed: Observed) -> float:
         if left.register or left.deregister:
@@ -194,24 +199,26 @@ class EdgeBindings:
     def _plan(self, key: Key, wanted: Wanted, ours: frozenset[TargetKey]) -> Plan:
         now = asyncio.get_running_loop().time()
         since = self._waiting.get(key, now)
-        todo = plan(wanted, ours, self._groups.health, peers=self._peers(key), overdue=now - since >= self._patience)
+        peers = self._claims.peers(key, (*wanted.targets, *ours))
+        todo = plan(wanted, ours, self._groups.health, peers=peers, overdue=now - since >= self._patience)
         if todo.waiting:
             self._waiting[key] = since
         else:
             self._waiting.pop(key, None)
         return todo
 
-    def _peers(self, key: Key) -> Peers:
-        want: set[TargetKey] = set()
-        own: set[TargetKey] = set()
-        for binding in self._all():
-            if binding.key != key:
-                theirs = recorded(binding)
-                own |= theirs
-                if not binding.deleting:
-                    # One that hasn't been looked at yet still wants what it had.
-                    want |= self._wants.get(binding.key, theirs)
-        return Peers(frozenset(want), frozenset(own))
+    def _claim(self, key: Key) -> None:
+        """Keep up with what a binding has and wants, since the others have to know."""
+        binding = self._newest(key)
+        if binding is None:
+            self._current.pop(key, None)
+            self._claims.drop(key)
+            return
+        self._current[key] = binding
+        own = recorded(binding)
+        # One that hasn't been looked at yet still wants what it had.
+        want = frozenset[TargetKey]() if binding.deleting else self._wants.get(key, own)
+        self._claims.set(key, own, want)
 
     async def _watch(self, key: Key, groups: set[str]) -> None:
         """Poll the target groups of this binding, besides those of the others."""
@@ -224,11 +231,9 @@ class EdgeBindings:
         """The binding is gone."""
         for of in (self._written, self._wants, self._waiting):
             of.pop(key, None)
-        timer = self._timers.pop(key, None)
-        if timer:
-            timer.cancel()
+        self._claim(key)
         await self._watch(key, set())
-        await self._holds.release(self._all())
+        await self._holds.release(self._all(), self._claims.own, self._may_refer)
 
     # --- what is wanted -----------------------------------------------------------------------------------------------
 
@@ -237,6 +242,10 @@ class EdgeBindings:
         key, reference = gateway_of(binding), binding.spec.aws.target_group
         found = await self._groups.find(reference, settled=self._is_settled(binding))
         group, gateway = found.group, self._inputs.gateways.get(key)
+        refused = refusal(group.name, found.tags, binding.namespace) if group else ""
+        if refused:
+            # Nor is anything told of its other targets.
+            return Wanted(reason="NotPermitted", message=refused, final=True), Found(None)
         if not self._permitted(binding):
             message = (
                 f"no ReferenceGrant in namespace {key.namespace} lets EdgeBindings of namespace {binding.namespace} "
@@ -262,12 +271,15 @@ class EdgeBindings:
         return all(condition.status == "True" for condition in binding.status.conditions)
 
     def _permitted(self, binding: EdgeBinding) -> bool:
-        """Whether the binding may refer to its Gateway: of its own namespace, or granted (ReferenceGrant)."""
-        gateway = gateway_of(binding)
-        if gateway.namespace == binding.namespace:
+        """Whether the binding may refer to its Gateway."""
+        return self._may_refer(binding.namespace, gateway_of(binding))
+
+    def _may_refer(self, namespace: str, gateway: Key) -> bool:
+        """Whether bindings of a namespace may refer to a Gateway: of their own one, or granted (ReferenceGrant)."""
+        if gateway.namespace == namespace:
             return True
         return any(
-            any((f.group, f.kind, f.namespace) == (GROUP, "EdgeBinding", binding.namespace) for f in grant.spec.from_)
+            any((f.group, f.kind, f.namespace) == (GROUP, "EdgeBinding", namespace) for f in grant.spec.from_)
             and any(
                 (to.group, to.kind) == (GATEWAY_API, "Gateway") and to.name in (None, "", gateway.name)
                 for to in grant.spec.to
@@ -309,7 +321,7 @@ class EdgeBindings:
             ports = {port.port: port.port for service in services for port in service.spec.ports}
             if binding.spec.via == "Endpoints":
                 ports = open_ports(services, self._slices_of)
-        return health_check_routable(
+        verdict = health_check_routable(
             self._topology,
             key,
             binding.spec.port,
@@ -319,6 +331,10 @@ class EdgeBindings:
             ports=ports,
             status_port=next((p.port for s in services for p in s.spec.ports if p.name == STATUS_PORT), None),
         )
+        if verdict.reason not in ("NoListener", "HostnameLimited"):
+            return verdict
+        why = unserved(self._resolution.listeners.values(), key, binding.spec.port)
+        return Verdict("False", "ListenerNotServed", why) if why else verdict
 
     async def _write(self, binding: EdgeBinding, observed: Observed) -> EdgeBinding:
         """Write the status if it is another one; the binding as it is then."""
@@ -331,15 +347,16 @@ class EdgeBindings:
         return self._keep(await self._client.patch(EdgeBinding, binding.key, wanted, subresource="status"))
 
     def _time(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return timestamp(self._now())
 
     def _keep(self, answer: bytes) -> EdgeBinding:
         binding = msgspec.json.decode(answer, type=EdgeBinding)
         self._written[binding.key] = binding
+        self._claim(binding.key)
         return binding
 
     def _all(self) -> list[EdgeBinding]:
-        return [binding for key in list(self.bindings) if (binding := self._newest(key))]
+        return list(self._current.values())
 
     def _newest(self, key: Key) -> EdgeBinding | None:
         """The binding as it is watched, or as we wrote it last if that is newer."""

@@ -15,6 +15,8 @@ from gatewright.model.edgebinding import BoundTarget, EdgeBinding, EdgeBindingSt
 from gatewright.model.meta import Condition
 
 _SHOWN = 5
+_LONGEST_MESSAGE = 4096
+"""Of a condition; the API takes no more than 32768 characters."""
 
 
 class Observed(Struct, frozen=True):
@@ -92,10 +94,14 @@ def _condition(type_: str, verdict: Verdict, generation: int, before: Condition 
         type=type_,
         status=verdict.status,
         reason=verdict.reason,
-        message=verdict.message,
+        message=_clipped(verdict.message),
         last_transition_time=now if before is None or changed else before.last_transition_time,
         observed_generation=generation,
     )
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 4]} ..."
 
 
 def _targets(seen: Observed, arn: str | None) -> Iterable[BoundTarget]:

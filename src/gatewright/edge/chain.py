@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from gatewright.aws.views import TargetHealth
 from gatewright.edge.front import Front, FrontBalancer, FrontListener
+from gatewright.edge.targets import STATUS_PORT
 from gatewright.model.core import Service
+from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
 from gatewright.resolve.listeners import RESOLVED
 from gatewright.topology import BackendKey, HostKey, ListenerKey
 
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 MOST = 20
 """How many routes of a listener are shown, so that a tree of thousands stays readable."""
 
@@ -207,7 +208,7 @@ class _Chain:
     def _is_status_port(self, gateway: Key, port: int) -> bool:
         """Whether a port is the one that Istio's gateways have besides their listeners."""
         return any(
-            (each.port, each.name) == (port, "status-port")
+            (each.port, each.name) == (port, STATUS_PORT)
             for key, service in self._inputs.services.items()
             if key.namespace == gateway.namespace and service.metadata.labels.get(GATEWAY_NAME) == gateway.name
             for each in service.spec.ports

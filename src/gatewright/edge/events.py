@@ -10,7 +10,7 @@ import structlog
 
 from gatewright.cluster import AlreadyExists, Client, ClusterError
 from gatewright.model.core import Event
-from gatewright.model.meta import Key, Object
+from gatewright.model.meta import Key, Object, timestamp
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class Events:
             del self._told[key]
 
     async def _write(self, about: Object, type_: str, reason: str, message: str) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = timestamp(datetime.now(UTC))
         digest = hashlib.sha256(f"{about.metadata.uid}{type_}{reason}{message}".encode()).hexdigest()[:16]
         key = Key(about.namespace or "default", f"{about.name}.{digest}")
         event = {

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from gatewright.aws.client import Aws
-from gatewright.aws.errors import AwsError
+from gatewright.aws.errors import AwsError, NotFound
 from gatewright.aws.views import (
     Listener,
     LoadBalancer,
@@ -22,8 +22,9 @@ from gatewright.aws.views import (
     target_groups,
     target_health,
 )
+from gatewright.edge.nlb import STACK_TAG
 
-_SERVICE_TAG = "service.k8s.aws/stack"
+_TRIES = 3
 
 
 class FrontBalancer(Struct, frozen=True):
@@ -62,11 +63,18 @@ class Front(Struct, frozen=True):
 
 
 async def read_front(aws: Aws) -> Front:
-    """Read it: a few calls, and a few more a load balancer and target group. An error becomes the `problem`."""
-    try:
-        return await _read(aws)
-    except AwsError as error:
-        return Front(problem=str(error))
+    """Read it: a few calls, and a few more a load balancer and target group. An error becomes the `problem`.
+
+    What goes between the call that lists it and those that ask for more of it makes it read anew.
+    """
+    tries = _TRIES
+    while True:
+        try:
+            return await _read(aws)
+        except AwsError as error:
+            tries -= 1
+            if not tries or not isinstance(error, NotFound):
+                return Front(problem=str(error))
 
 
 async def _read(aws: Aws) -> Front:
@@ -116,7 +124,7 @@ async def _balancer(
         tuple(address for _, address in addresses),
         tuple(sorted(listeners, key=lambda each: each.listener.port)),
         web_acl,
-        tags.get(_SERVICE_TAG, ""),
+        tags.get(STACK_TAG, ""),
     )
 
 

@@ -17,16 +17,20 @@ from gatewright.aws.views import (
     TargetHealth,
     load_balancers,
     network_interfaces,
+    tags_of,
     target_group_by_arn,
     target_group_by_name,
     target_groups_tagged,
     target_health,
 )
+from gatewright.edge.permission import is_somebodys
 from gatewright.edge.targets import Balancer, TargetKey
 from gatewright.model.edgebinding import TargetGroupReference
 
 _LONGEST_PAUSE = 30.0  # seconds
 _AT_ONCE = 100  # targets a call
+_REMEMBERED = 1000  # references to target groups
+_REFUSALS = 5  # targets that AWS refuses before no more are tried for now
 _ELSEWHERE = "all"  # the zone of targets outside of the VPC
 _SETTLED = ("healthy", "unused", "unavailable")
 
@@ -34,9 +38,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """How often AWS is asked, in seconds: `interval` for health in steady state, `fast` while it is about to change,
+    """Seconds between two questions to AWS about the same.
 
-    `resync` for everything else.
+    `interval` for health in steady state, `fast` while it is about to change, `resync` for everything else.
     """
 
     interval: float = 10.0
@@ -50,6 +54,56 @@ class Found(NamedTuple):
     group: TargetGroup | None
     reason: str = ""
     message: str = ""
+    tags: Mapping[str, str] = {}
+
+
+def _choose(reference: TargetGroupReference, groups: Iterable[tuple[TargetGroup, Mapping[str, str]]]) -> Found:
+    """The one of `groups`, which come with their tags, that a reference names."""
+    if not reference.tags:
+        named = reference.arn or reference.name
+        for group, tags in groups:
+            if named == (group.arn if reference.arn else group.name):
+                return Found(group, tags=tags)
+        return Found(None, "TargetGroupNotFound", f"target group {named} doesn't exist in this account and region")
+    # Whoever may write a Service chooses tags of its target groups: they must not make a reference ambiguous.
+    several = [
+        (group, tags) for group, tags in groups if reference.tags.items() <= tags.items() and not is_somebodys(tags)
+    ]
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(reference.tags.items()))
+    if len(several) > 1:
+        names = ", ".join(group.name for group, _ in several)
+        message = f"{len(several)} target groups have the tags {wanted} ({names}); name tags that only one has"
+        return Found(None, "TargetGroupAmbiguous", message)
+    if several:
+        return Found(several[0][0], tags=several[0][1])
+    return Found(None, "TargetGroupNotFound", f"no target group of this account and region has the tags {wanted}")
+
+
+class _Catalog:
+    """All target groups with their tags, as they were a moment ago.
+
+    A look costs a call for every 20 of them, so the more there are the rarer it is: `fast` seconds a call.
+    """
+
+    def __init__(self, aws: Aws, fast: float) -> None:
+        self._aws = aws
+        self._fast = fast
+        self._groups: list[tuple[TargetGroup, dict[str, str]]] = []
+        self._read: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def read(self, age: float) -> list[tuple[TargetGroup, dict[str, str]]]:
+        """As they were at most `age` seconds ago, or longer where there are many; by name. Raises AwsError."""
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            if self._read is None or now - self._read >= max(age, len(self._groups) / 20 * self._fast):
+                self._groups = await target_groups_tagged(self._aws, {})
+                self._read = now
+            return self._groups
+
+    def forget(self) -> None:
+        """Read them anew the next time."""
+        self._read = None
 
 
 class TargetGroups:
@@ -70,6 +124,8 @@ class TargetGroups:
         """Why the health of a group couldn't be read the last time."""
         self._since: dict[str, float] = {}  # when its health changed last
         self._found: dict[bytes, tuple[Found, float, float]] = {}  # read when, and missing since when
+        self._catalog = _Catalog(aws, pace.fast)
+        self._asked = -_LONGEST_PAUSE  # when a single group was last asked for
         self._polls: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}  # by group: its health changed
 
@@ -92,33 +148,36 @@ class TargetGroups:
         else:
             patience = min(self._pace.interval, max(self._pace.fast, (now - missing) / 10))
         if found is None or now - read >= patience:
-            found = await self._find(reference)
+            # Of many references, or such as lead nowhere, one look at all groups serves all.
+            alone = found is None or found.group is not None
+            if reference.tags or not alone or now - self._asked < self._pace.fast:
+                found = _choose(reference, await self._catalog.read(min(patience, self._pace.interval)))
+            else:
+                self._asked = now
+                found = await self._ask(reference)
+            self._drop_unused(now)
             self._found[key] = found, now, now if found.group else missing
         return found
 
-    async def _find(self, reference: TargetGroupReference) -> Found:
-        if reference.tags:
-            several = await target_groups_tagged(self._aws, reference.tags)
-            tags = ", ".join(f"{key}={value}" for key, value in sorted(reference.tags.items()))
-            if len(several) > 1:
-                names = ", ".join(group.name for group in several)
-                message = f"{len(several)} target groups have the tags {tags} ({names}); name tags that only one has"
-                return Found(None, "TargetGroupAmbiguous", message)
-            if several:
-                return Found(several[0])
-            return Found(None, "TargetGroupNotFound", f"no target group of this account and region has the tags {tags}")
+    def _drop_unused(self, now: float) -> None:
+        """References that nobody makes any more."""
+        if len(self._found) >= _REMEMBERED:
+            kept = {key: entry for key, entry in self._found.items() if now - entry[1] < 2 * self._pace.resync}
+            self._found = kept
+
+    async def _ask(self, reference: TargetGroupReference) -> Found:
         if reference.arn:
             group = await target_group_by_arn(self._aws, reference.arn)
         else:
             group = await target_group_by_name(self._aws, reference.name or "")
         if group:
-            return Found(group)
-        named = reference.arn or reference.name
-        return Found(None, "TargetGroupNotFound", f"target group {named} doesn't exist in this account and region")
+            return Found(group, tags=(await tags_of(self._aws, [group.arn])).get(group.arn, {}))
+        return _choose(reference, ())
 
     def forget(self) -> None:
         """Ask for every group anew the next time."""
         self._found.clear()
+        self._catalog.forget()
 
     async def watch(self, arns: Iterable[str]) -> None:
         """Poll these groups, and no others."""
@@ -163,20 +222,30 @@ class TargetGroups:
         """Register targets. One that AWS refuses by itself is tried as one outside of the VPC. Raises AwsError.
 
         For those AWS wants the zone `all` (ELBv2 API, TargetDescription), and who isn't told the VPC's networks can't
-        know which they are.
+        know which they are. One that is refused keeps no others from being registered, but many of them aren't tried.
         """
+        refusals: list[Invalid] = []
         for arn, some in _batches(targets):
             try:
                 await self._change("register_targets", arn, [_described(key) for key in some])
             except Invalid:
                 for key in some:
-                    try:
-                        await self._change("register_targets", arn, [_described(key)])
-                    except Invalid as error:
-                        try:
-                            await self._change("register_targets", arn, [_described(key, _ELSEWHERE)])
-                        except Invalid:
-                            raise error from None
+                    refusal = await self._register_alone(arn, key)
+                    refusals += [refusal] if refusal else []
+                    if len(refusals) >= _REFUSALS:
+                        raise refusals[0] from None
+        if refusals:
+            raise refusals[0]
+
+    async def _register_alone(self, arn: str, key: TargetKey) -> Invalid | None:
+        try:
+            await self._change("register_targets", arn, [_described(key)])
+        except Invalid as error:
+            try:
+                await self._change("register_targets", arn, [_described(key, _ELSEWHERE)])
+            except Invalid:
+                return error
+        return None
 
     async def deregister(self, targets: Iterable[TargetKey]) -> None:
         """Deregister targets. Raises AwsError."""
@@ -214,7 +283,7 @@ class TargetGroups:
                 await self._wait(arn)
 
     async def _wait(self, arn: str) -> None:
-        """Wait until the next poll, which is soon where targets are registered meanwhile: their checks begin at once."""
+        """Wait until the next poll, which is soon where targets are registered meanwhile: they are checked at once."""
         news = self._news[arn]
         news.clear()
         try:

@@ -8,7 +8,7 @@ to a hostname ever gets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ from gatewright.explain import (
     describe,
 )
 from gatewright.model.meta import Key
+from gatewright.resolve.listeners import ResolvedListener
 from gatewright.topology import Listener, Topology
 
 _EXAMPLE = "10.0.0.10"
@@ -122,6 +123,17 @@ def traffic_mismatch(topology: Topology, gateway: Key, port: int, group: TargetG
     speaks, other = ("plain HTTP", "HTTP") if sends else ("TLS", "HTTPS")
     why = f"target group {group.name} sends {group.protocol}, and listener {names} on port {port} speaks {speaks}"
     return f"{why}; set spec.port to a listener of the same protocol, or use a target group of protocol {other}"
+
+
+def unserved(listeners: Iterable[ResolvedListener], gateway: Key, port: int) -> str:
+    """Which listeners on the Gateway's `port` are there and not served, and why; empty where there are none."""
+    found = []
+    for listener in sorted(listeners, key=lambda each: each.key):
+        if listener.key.gateway == gateway and listener.entry.spec.port == port and listener.served is None:
+            wrong = [c for c in listener.conditions if (c.status == "True") == (c.type == "Conflicted")]
+            why = f": {wrong[0].message}" if wrong else ""
+            found.append(f"listener {listener.name} on port {port} is not served{why}")
+    return "; ".join(found)
 
 
 def _connection(topology: Topology, gateway: Key, port: int, group: TargetGroup) -> Verdict:

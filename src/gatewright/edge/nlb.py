@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from gatewright.aws.views import HealthCheck, Target
-from gatewright.edge.annotations import Problem, Settings, read
+from gatewright.edge.annotations import Problem, Settings, is_number, read
 from gatewright.edge.nlbtargets import endpoint_targets, health_check, health_port, instance_targets
 from gatewright.edge.subnets import Network, Subnet, choose_security_groups, choose_subnets
 from gatewright.model.core import Node, Service, ServicePort
@@ -104,7 +104,7 @@ def desired_load_balancer(
         *problems,
         *misplaced,
         *unknown,
-        *_port_problems(service, settings, ports),
+        *_port_problems(settings, ports),
         *_refused(service, settings),
     )
     if any(problem.fatal for problem in problems):
@@ -184,7 +184,7 @@ class _Port:
 _PROTOCOLS: dict[str, Protocol] = {"TCP": "TCP", "UDP": "UDP", "TCP_UDP": "TCP_UDP"}
 
 
-def _port_problems(service: Service, settings: Settings, ports: Sequence[_Port]) -> list[Problem]:
+def _port_problems(settings: Settings, ports: Sequence[_Port]) -> list[Problem]:
     problems = []
     numbers = [port.number for port in ports]
     for port in ports:
@@ -262,7 +262,7 @@ def _refused(service: Service, settings: Settings) -> list[Problem]:
             )
         )
     port = health_port(service, settings, settings.health.port or "traffic-port")
-    if port != "traffic-port" and not (port.isdecimal() and 1 <= int(port) <= 65535):
+    if port != "traffic-port" and not (is_number(port, 1, 65535)):
         problems.append(
             Problem(
                 "metadata.annotations[service.beta.kubernetes.io/aws-load-balancer-healthcheck-port]",

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from gatewright.aws import AlreadyExists, Aws, NotFound, views
-from gatewright.aws.views import HealthCheck, Target
+from gatewright.aws.views import HealthCheck, Target, key_values
 from gatewright.edge import nlboperations as operations
 from gatewright.edge.nlb import CLUSTER_TAG, STACK_TAG, SubnetMapping
 from gatewright.edge.nlbactual import Actual, ActualListener, ActualLoadBalancer, ActualTargetGroup, Made, after
@@ -86,14 +86,9 @@ async def _load_balancer(
     found = {}
     for listener in listeners:
         certificates = await views.certificates(aws, listener.arn) if listener.protocol == "TLS" else []
-        own = await _listener_attributes(aws, listener.arn) if tags[STACK_TAG] in with_attributes else {}
+        own = await views.listener_attributes(aws, listener.arn) if tags[STACK_TAG] in with_attributes else {}
         found[listener.port] = ActualListener(listener, listener_tags.get(listener.arn, {}), tuple(certificates), own)
     return ActualLoadBalancer(each, tags, attributes, found)
-
-
-async def _listener_attributes(aws: Aws, arn: str) -> dict[str, str]:
-    answer = await aws.call("elbv2", "describe_listener_attributes", ListenerArn=arn)
-    return {each["Key"]: each.get("Value") or "" for each in answer.get("Attributes") or ()}
 
 
 async def _target_group(aws: Aws, each: views.TargetGroup, tags: dict[str, str]) -> ActualTargetGroup:
@@ -180,13 +175,13 @@ def requests(actual: Actual, operation: Operation) -> list[Request]:
                 "Scheme": operation.scheme,
                 "IpAddressType": operation.ip_address_type,
                 "SubnetMappings": [_mapping(mapping) for mapping in operation.subnets],
-                "Tags": _tags(operation.tags),
+                "Tags": key_values(operation.tags),
                 **({"SecurityGroups": list(operation.security_groups)} if operation.security_groups else {}),
             }
             return [Request("create_load_balancer", parameters)]
         case operations.SetLoadBalancerAttributes(name, attributes):
             arn = {"LoadBalancerArn": balancer(name)}
-            return [Request("modify_load_balancer_attributes", {**arn, "Attributes": _tags(attributes)})]
+            return [Request("modify_load_balancer_attributes", {**arn, "Attributes": key_values(attributes)})]
         case operations.SetSubnets(name, subnets):
             mappings = [_mapping(mapping) for mapping in subnets]
             return [Request("set_subnets", {"LoadBalancerArn": balancer(name), "SubnetMappings": mappings})]
@@ -195,7 +190,7 @@ def requests(actual: Actual, operation: Operation) -> list[Request]:
         case operations.SetIpAddressType(name, kind):
             return [Request("set_ip_address_type", {"LoadBalancerArn": balancer(name), "IpAddressType": kind})]
         case operations.SetTags(arn, add, remove):
-            added = [Request("add_tags", {"ResourceArns": [arn], "Tags": _tags(add)})] if add else []
+            added = [Request("add_tags", {"ResourceArns": [arn], "Tags": key_values(add)})] if add else []
             gone = [Request("remove_tags", {"ResourceArns": [arn], "TagKeys": list(remove)})] if remove else []
             return [*added, *gone]
         case operations.CreateTargetGroup():
@@ -206,14 +201,14 @@ def requests(actual: Actual, operation: Operation) -> list[Request]:
                 "VpcId": operation.vpc,
                 "TargetType": operation.target_type,
                 **_health_check(operation.health_check),
-                "Tags": _tags(operation.tags),
+                "Tags": key_values(operation.tags),
             }
             return [Request("create_target_group", parameters)]
         case operations.SetHealthCheck(name, check):
             return [Request("modify_target_group", {"TargetGroupArn": group(name), **_health_check(check)})]
         case operations.SetTargetGroupAttributes(name, attributes):
             arn = {"TargetGroupArn": group(name)}
-            return [Request("modify_target_group_attributes", {**arn, "Attributes": _tags(attributes)})]
+            return [Request("modify_target_group_attributes", {**arn, "Attributes": key_values(attributes)})]
         case operations.RegisterTargets(name, targets):
             return [Request("register_targets", {"TargetGroupArn": group(name), "Targets": _targets(targets)})]
         case operations.DeregisterTargets(name, targets):
@@ -221,7 +216,7 @@ def requests(actual: Actual, operation: Operation) -> list[Request]:
         case operations.CreateListener():
             shape = _listener(operation, group(operation.target_group))
             arn = {"LoadBalancerArn": balancer(operation.load_balancer)}
-            return [Request("create_listener", {**arn, **shape, "Tags": _tags(operation.tags)})]
+            return [Request("create_listener", {**arn, **shape, "Tags": key_values(operation.tags)})]
         case operations.ModifyListener():
             shape = _listener(operation, group(operation.target_group))
             arn = {"ListenerArn": listener(operation.load_balancer, operation.port)}
@@ -238,7 +233,7 @@ def requests(actual: Actual, operation: Operation) -> list[Request]:
             ]
         case operations.SetListenerAttributes(name, port, attributes):
             arn = {"ListenerArn": listener(name, port)}
-            return [Request("modify_listener_attributes", {**arn, "Attributes": _tags(attributes)})]
+            return [Request("modify_listener_attributes", {**arn, "Attributes": key_values(attributes)})]
         case operations.DeleteListener(name, port):
             return [Request("delete_listener", {"ListenerArn": listener(name, port)})]
         case operations.DeleteTargetGroup(name):
@@ -254,10 +249,6 @@ def _mapping(mapping: SubnetMapping) -> dict[str, str]:
     if mapping.allocation:
         found["AllocationId"] = mapping.allocation
     return found
-
-
-def _tags(values: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(values.items())]
 
 
 def _targets(targets: Iterable[Target]) -> list[dict[str, Any]]:

@@ -42,7 +42,9 @@ from gatewright.edge.nlboperations import (
     SetTargetGroupAttributes,
 )
 
-_PROTECTION = "deletion_protection.enabled"
+DELETION_PROTECTION = "deletion_protection.enabled"
+"""The attribute of a load balancer that AWS deletes only without it."""
+
 _TARGETS_AT_ONCE = 200
 
 
@@ -117,8 +119,8 @@ def _sorted(found: Iterable[ActualLoadBalancer]) -> list[ActualLoadBalancer]:
 
 def _removal(each: ActualLoadBalancer) -> Iterator[Operation]:
     name = each.load_balancer.name
-    if each.attributes.get(_PROTECTION) == "true":
-        yield SetLoadBalancerAttributes(name, {_PROTECTION: "false"})
+    if each.attributes.get(DELETION_PROTECTION) == "true":
+        yield SetLoadBalancerAttributes(name, {DELETION_PROTECTION: "false"})
     yield DeleteLoadBalancer(name)
 
 

@@ -13,11 +13,12 @@ from gatewright.aws import Aws, AwsError, views
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
 from gatewright.edge.annotations import Problem, is_ours, read
 from gatewright.edge.events import Events
+from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.edge.nlb import desired_load_balancer, stack_of
 from gatewright.edge.nlbactual import Actual, ActualLoadBalancer
 from gatewright.edge.nlbaws import apply
 from gatewright.edge.nlboperations import Operation
-from gatewright.edge.nlbplan import plan, removal
+from gatewright.edge.nlbplan import DELETION_PROTECTION, plan, removal
 from gatewright.edge.stacks import Stacks
 from gatewright.flow import Change, Collection, Flow, Source
 from gatewright.model.core import Node, Service
@@ -31,8 +32,9 @@ FINALIZER = "service.k8s.aws/resources"
 """On a Service while AWS holds something of it; the AWS controller's own."""
 
 _LONGEST_PAUSE = 60.0  # seconds
+_LONGEST_REST = 5.0  # seconds for which what AWS refuses isn't tried again, however often its Service is edited
+_PROBLEMS = 20  # of a Service that are told one by one
 _SUSPICION = 2.0  # seconds between two looks at AWS since targets of EdgeBindings fail
-_PROTECTION = "deletion_protection.enabled"
 
 _log = structlog.get_logger(__name__)
 
@@ -98,7 +100,7 @@ class ServiceLoadBalancers:
         self._waited_for: dict[str, float] = {}  # load balancers that are to take over -> since when
         self._suspected = -_SUSPICION  # when AWS was last read anew since targets failed
         self._refused: dict[Key, int] = {}  # how often in a row AWS refused something for a Service
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._rests: dict[Key, float] = {}  # until when, in the loop's time, it isn't tried again
         self._running = False
         self._stack = AsyncExitStack()
         self._services.subscribe(self._services_changed)
@@ -125,8 +127,6 @@ class ServiceLoadBalancers:
 
     def _stop(self) -> None:
         self._running = False
-        for timer in self._timers.values():
-            timer.cancel()
 
     async def idle(self) -> None:
         """Return when every load balancer is as its Service asks for, or as near as it can be for now."""
@@ -135,7 +135,7 @@ class ServiceLoadBalancers:
     @property
     def settled(self) -> bool:
         """Whether there is nothing to do now, and nothing that waits for its time."""
-        return not self._work.busy and not self._timers
+        return not self._work.busy and not self._work.waiting
 
     async def caught_up(self) -> None:
         """Return once what the cluster holds at the time of the call is known here."""
@@ -158,14 +158,6 @@ class ServiceLoadBalancers:
                 self._enqueue(key)
         for stack in self._stacks.names():
             self._enqueue(_key(stack))
-
-    def _enqueue_later(self, key: Key, seconds: float) -> None:
-        def due() -> None:
-            self._timers.pop(key, None)
-            self._enqueue(key)
-
-        if key not in self._timers:
-            self._timers[key] = asyncio.get_running_loop().call_later(seconds, due)
 
     def _services_changed(self, changes: Iterable[Change[Key, Service]]) -> None:
         for key, old, new in changes:
@@ -216,6 +208,10 @@ class ServiceLoadBalancers:
 
     async def _reconcile(self, key: Key) -> None:
         service = self._services.get(key)
+        rest = self._rests.get(key, 0.0) - asyncio.get_running_loop().time()
+        if rest > 0.0:
+            self._work.enqueue_later(key, rest)
+            return
         try:
             if service is None:
                 await self._remove(str(key))
@@ -230,12 +226,15 @@ class ServiceLoadBalancers:
             if error.retryable:
                 raise
             # Trying again is of use only if somebody changes something at AWS; a change of the Service comes by itself.
-            self._refused[key] = self._refused.get(key, 0) + 1
+            # Each attempt reads AWS anew, which must not be had as often as somebody edits a Service.
+            self._refused[key] = min(10, self._refused.get(key, 0) + 1)
             pause = min(_LONGEST_PAUSE, 2.0 ** self._refused[key])
+            self._rests[key] = asyncio.get_running_loop().time() + min(pause, _LONGEST_REST)
             _log.warning("AWS refuses", service=str(key), error=str(error), pause=pause)
-            self._enqueue_later(key, pause)
+            self._work.enqueue_later(key, pause)
         else:
             self._refused.pop(key, None)
+            self._rests.pop(key, None)
             if service is not None:
                 await self._events.tell(service, "aws", set())
 
@@ -248,7 +247,7 @@ class ServiceLoadBalancers:
         if desired is None:
             return
         if FINALIZER not in service.metadata.finalizers:
-            await self._set_finalizers(service, (*service.metadata.finalizers, FINALIZER))
+            await add_finalizer(self._client, service, FINALIZER)
         wanted = plan(desired, actual)
         actual = await self._carry_out(stack, actual, wanted.operations)
         serving = actual.load_balancer(wanted.name)
@@ -259,13 +258,13 @@ class ServiceLoadBalancers:
         published = {entry.hostname for entry in service.status.load_balancer.ingress}
         if serving.load_balancer.dns_name not in published:
             if published & {each.load_balancer.dns_name for each in old} and not await self._is_ready(serving, actual):
-                self._enqueue_later(service.key, self._poll)
+                self._work.enqueue_later(service.key, self._poll)
                 return
             await self._publish(service, serving.load_balancer)
         if await self._can_go(old):
             await self._carry_out(stack, actual, wanted.retirement)
         else:
-            self._enqueue_later(service.key, self._poll)
+            self._work.enqueue_later(service.key, self._poll)
 
     async def _is_ready(self, serving: ActualLoadBalancer, actual: Actual) -> bool:
         """Whether a new load balancer can take over: active, and its targets have been checked.
@@ -310,16 +309,18 @@ class ServiceLoadBalancers:
         if FINALIZER not in service.metadata.finalizers:
             return
         settings, _ = read(service)
-        if settings.attributes.get(_PROTECTION) == "true":
+        if settings.attributes.get(DELETION_PROTECTION) == "true":
             annotation = "service.beta.kubernetes.io/aws-load-balancer-attributes"
-            expected = f"{_PROTECTION}=false; then the load balancer is deleted, and the Service goes"
-            problem = Problem(f"metadata.annotations[{annotation}]", f"{_PROTECTION}=true", expected, "change it")
+            expected = f"{DELETION_PROTECTION}=false; then the load balancer is deleted, and the Service goes"
+            problem = Problem(
+                f"metadata.annotations[{annotation}]", f"{DELETION_PROTECTION}=true", expected, "change it"
+            )
             await self._tell(service, (problem,))
             return
         await self._remove(stack_of(service))
         if not service.deleting and service.status.load_balancer.ingress:
             await self._client.patch(Service, service.key, {"status": {"loadBalancer": None}}, subresource="status")
-        await self._set_finalizers(service, tuple(each for each in service.metadata.finalizers if each != FINALIZER))
+        await remove_finalizer(self._client, service, FINALIZER)
         self._events.forget(service)
 
     async def _remove(self, stack: str) -> None:
@@ -338,7 +339,11 @@ class ServiceLoadBalancers:
     # --- what is said ------------------------------------------------------------------------------------------------
 
     async def _tell(self, service: Service, problems: Iterable[Problem]) -> None:
-        told = {("FailedBuildModel" if problem.fatal else "IgnoredSetting", str(problem)) for problem in problems}
+        found = sorted(problems, key=lambda problem: not problem.fatal)
+        shown, left = found[:_PROBLEMS], len(found) - _PROBLEMS
+        told = {("FailedBuildModel" if problem.fatal else "IgnoredSetting", str(problem)) for problem in shown}
+        if left > 0:
+            told.add(("IgnoredSetting", f"{left} more annotations or fields are wrong; put these right first"))
         await self._events.tell(service, "settings", told)
 
     async def _publish(self, service: Service, load_balancer: views.LoadBalancer) -> None:
@@ -348,11 +353,6 @@ class ServiceLoadBalancers:
             await self._client.patch(Service, service.key, {"status": status}, subresource="status")
             told = f"load balancer {load_balancer.name}: {hostname}"
             await self._events.tell(service, "address", {("SuccessfullyReconciled", told)}, "Normal")
-
-    async def _set_finalizers(self, service: Service, finalizers: Iterable[str]) -> None:
-        """A conflict ends the run; the watch that tells of the other change brings the Service back."""
-        metadata = {"finalizers": list(finalizers), "resourceVersion": service.metadata.resource_version}
-        await self._client.patch(Service, service.key, {"metadata": metadata})
 
 
 def _standing(node: Node | None) -> object:

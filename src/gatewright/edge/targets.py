@@ -14,10 +14,8 @@ from gatewright.model.core import Service
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import Gateway
+from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Key
-
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-"""The label by which a Service names the Gateway that it belongs to (GEP-1762)."""
 
 STATUS_PORT = "status-port"
 """The name of the Service port on which the proxy says whether it is ready (Istio)."""
@@ -245,7 +243,8 @@ def plan(
 
     retired = sorted(ours - want)
     good = sum(state(key) in _GOOD for key in want)
-    needed = 1 if overdue else max(1, sum(state(key) in _GOOD for key in retired))
+    # What another binding wants stays in place, so nothing has to come for it.
+    needed = 1 if overdue else max(1, sum(state(key) in _GOOD for key in retired if key not in peers.want))
     deregister: list[TargetKey] = []
     waiting: list[TargetKey] = []
     for key in retired:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
 _MAX_REGEX_PROGRAM = 32768
+_LISTENING = 256
+"""How many files Envoy has open without any client, at least."""
+_CONNECTIONS = "envoy.resource_monitors.global_downstream_max_connections"
+
+
+def most_connections() -> int:
+    """How many connections Envoy may accept at a time: each leads to another one, and it ends where files run out."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if files == resource.RLIM_INFINITY else max(64, (files - _LISTENING) * 9 // 20)
 
 
 def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]:
@@ -17,7 +27,22 @@ def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]
     }
     return {
         "node": {"id": node, "cluster": "gatewright"},
-        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": str(admin_socket), "mode": 0o600}},
+            "ignore_global_conn_limit": True,
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": _CONNECTIONS,
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
+                        ".DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": most_connections(),
+                    },
+                }
+            ]
+        },
         "dynamic_resources": {
             "ads_config": {
                 "api_type": "DELTA_GRPC",

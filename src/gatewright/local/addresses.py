@@ -6,74 +6,17 @@ address with its own ports. Elsewhere only 127.0.0.1 answers; Gateways then shar
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from gatewright.envoy.listeners import Binding
+from gatewright.local.block import Block
+from gatewright.local.ports import substitutes, try_bind
 from gatewright.topology import Transport
-
-_CLAIM_PORT = 61616
-_SHIFT = 8000
-"""Added to a port below 1024 that the system doesn't let us bind."""
 
 
 class AddressError(Exception):
     """An address or a port can't be had; the text says which and why."""
-
-
-class Block:
-    """A claimed block of loopback addresses, 127.N.0.0/16, or just 127.0.0.1 where the system has no more.
-
-    Another edge of this machine sees the claim and takes the next block. Released by `close`.
-    """
-
-    def __init__(self) -> None:
-        self._claim: socket.socket | None = None
-        self.network = ipaddress.IPv4Network("127.0.0.1/32")
-        for second in range(64, 255):
-            claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            try:
-                claim.bind((f"127.{second}.255.254", _CLAIM_PORT))
-                claim.listen(1)  # two sockets may be bound to a port, but only one may listen
-            except OSError as error:
-                claim.close()
-                if error.errno == errno.EADDRINUSE:
-                    continue
-                break  # the system has one loopback address only
-            self._claim = claim
-            self.network = ipaddress.IPv4Network(f"127.{second}.0.0/16")
-            break
-
-    @property
-    def shared(self) -> bool:
-        """Whether everything shares one address."""
-        return self.network.num_addresses == 1
-
-    @property
-    def gateways(self) -> Iterator[str]:
-        """Addresses for Gateways, the same ones in the same order for every edge of the block."""
-        return self._hosts(0, 1, 250)
-
-    @property
-    def pods(self) -> ipaddress.IPv4Network:
-        """The range for pods; of one address where everything is shared."""
-        return self.network if self.shared else ipaddress.IPv4Network((int(self.network.network_address) + 0x8000, 17))
-
-    def close(self) -> None:
-        """Give the block back."""
-        if self._claim:
-            self._claim.close()
-            self._claim = None
-
-    def _hosts(self, third: int, first: int, last: int) -> Iterator[str]:
-        if self.shared:
-            yield "127.0.0.1"
-            return
-        base = int(self.network.network_address) + third * 256
-        for number in range(first, last):
-            yield str(ipaddress.ip_address(base + number))
 
 
 class Allocator:
@@ -169,7 +112,7 @@ class Allocator:
         if any(binding.host == host for binding in self._bindings.values()):
             raise AddressError(f"{wanted} belongs to another Gateway")
         try:
-            _try_bind(host, 0, "TCP")
+            try_bind(host, 0, "TCP")
         except OSError as error:
             raise AddressError(f"{wanted}: {error.strerror}") from None
         return host
@@ -185,25 +128,12 @@ def _spelled(address: str) -> str:
 
 def _free_port(host: str, port: int, transport: Transport, taken: set[int]) -> int:
     """`port` itself, or shifted where the system doesn't allow it, or the next free one."""
-    candidates = [port, port + _SHIFT] if port < 1024 else [port]
-    candidates += range(port + _SHIFT + 1, min(port + _SHIFT + 1000, 65536))
-    candidates += range(max(1024, port - 1000), port)  # for one near the end of the range
-    for candidate in candidates:
-        if candidate in taken or candidate > 65535:
+    for candidate in substitutes(port):
+        if candidate in taken:
             continue
         try:
-            _try_bind(host, candidate, transport)
+            try_bind(host, candidate, transport)
         except OSError:
             continue
         return candidate
     raise AddressError(f"port {port} of {host} is in use, and so are its substitutes")
-
-
-def _try_bind(host: str, port: int, transport: Transport) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM) as probe:
-        if transport == "TCP":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        if transport == "TCP":
-            probe.listen(1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 from msgspec import structs
@@ -18,108 +16,94 @@ from gatewright.edge.front import Front, read_front
 from gatewright.edge.groups import Pace
 from gatewright.edge.services import ServiceLoadBalancers
 from gatewright.flow import Collection
-from gatewright.local.addresses import Block
+from gatewright.local.ahead import CLUSTER
+from gatewright.local.aws.endpoint import CREDENTIALS, REGION
 from gatewright.local.aws.process import AwsProcess
 from gatewright.local.certificates import Authority
 from gatewright.local.front.provision import FrontProvisioner
-from gatewright.local.manifests import Front as FrontManifest
-from gatewright.local.manifests import Manifests, Problem
+from gatewright.local.manifests import FrontManifest, Problem
 from gatewright.local.state import AwsState, EdgeState
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution
 
-CLUSTER = "gatewright"
-REGION = "us-east-1"
-_ELSEWHERE = "10.0.0.0/16"
-"""The VPC's addresses where the system has no loopback addresses to spare."""
+_NOT_KNOWN_YET = "http://127.0.0.1"
+_SERVICES = ("elbv2", "ec2", "acm", "wafv2", "s3")
+_PACE = Pace(interval=2.0, fast=0.1, resync=60.0)
+"""Seconds between questions about targets: more often than a real AWS lets you, so that what breaks shows at once."""
 _RESYNC = 60.0
 """Seconds between two looks at whether somebody changed what our controllers made."""
 _SHORTEST = 0.1
 """Seconds between two questions about the same, however fast the clocks run."""
 _ON_ITS_WAY = ("Pending", "Registering", "NoAddress", "NoEndpoints", "NoService", "TargetGroupNotFound", "Replaced")
 """Reasons of Bound for which waiting is of use."""
-_CREDENTIALS = ("test", "test")
-_ANNOTATIONS = "service.beta.kubernetes.io/aws-load-balancer-"
-_CLASSES = "service.k8s.aws/"
-
-
-def asks_for_aws(manifests: Manifests) -> bool:
-    """Whether anything in the manifests is for AWS: an edge description, an EdgeBinding, a load balancer of AWS's."""
-    return manifests.front is not None or any(
-        manifest.kind == "EdgeBinding" or _annotated(manifest.content) for manifest in manifests.objects
-    )
-
-
-def _annotated(content: dict[str, object]) -> bool:
-    spec = content.get("spec")
-    spec = spec if isinstance(spec, dict) else {}
-    infrastructure = spec.get("infrastructure")
-    places = [content.get("metadata"), infrastructure]
-    marks = [place.get("annotations") for place in places if isinstance(place, dict)]
-    names = [str(name) for found in marks if isinstance(found, dict) for name in found]
-    return any(name.startswith(_ANNOTATIONS) for name in names) or str(spec.get("loadBalancerClass", "")).startswith(
-        _CLASSES
-    )
 
 
 class LocalCloud:
-    """The emulated AWS with our controllers as its clients, while it runs (`async with`).
-
-    It takes longest of all parts to start, so it does so by itself; `attach` waits for it.
-    """
+    """Our controllers as clients of an emulated AWS, while it runs (`async with`); they start when it is ready."""
 
     def __init__(
         self,
-        block: Block,
+        process: AwsProcess,
         authority: Authority,
+        client: Client,
+        inputs: Inputs,
+        resolution: Resolution,
         *,
         pace: float,
-        on_exit: Callable[[int], None],
     ) -> None:
+        """`process` is started, and may not be ready yet; it belongs to the caller."""
         self.front = Front()
         """What stands in front, when it was last looked at."""
-        network = _ELSEWHERE if block.shared else block.network
-        self._sockets: dict[tuple[str, int], tuple[str, int]] = {}
-        self._process = AwsProcess(network, pace=pace, cluster=CLUSTER, on_exit=on_exit)
-        self._authority = authority
+        self._process = process
+        self._client = client
+        self._inputs = inputs
+        self._resolution = resolution
         self._pace = pace
+        self._sockets: dict[tuple[str, int], tuple[str, int]] = {}
+        self.aws = Aws(region=REGION, endpoint_url=_NOT_KNOWN_YET, credentials=CREDENTIALS)
+        polls = Pace(*(max(_SHORTEST, seconds / pace) for seconds in _PACE))
+        self._services = ServiceLoadBalancers(client, self.aws, inputs, cluster=CLUSTER, resync=_RESYNC / pace)
+        self._edge_bindings = EdgeBindings(client, self.aws, inputs, resolution, pace=polls)
+        self._provisioner = FrontProvisioner(self.aws, authority.issue, authority.pem)
+        self._started: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
-        self._starting: asyncio.Task[AwsProcess] | None = None
 
     async def __aenter__(self) -> LocalCloud:
-        self._starting = asyncio.create_task(self._stack.enter_async_context(self._process))
+        self._started = asyncio.create_task(self._start(), name="cloud")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._starting and not self._starting.done():
-            self._starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._starting
+        assert self._started
+        if not self._started.done():
+            self._started.cancel()
+        await asyncio.wait([self._started])
+        if not self._started.cancelled():
+            self._started.exception()  # `started` raises it
         await self._stack.aclose()
 
-    @contextlib.asynccontextmanager
-    async def controllers(self, client: Client, inputs: Inputs, resolution: Resolution) -> AsyncIterator[None]:
-        """Wait for the emulated AWS, and run the controllers as its clients."""
-        assert self._starting
-        await self._starting
-        pace = Pace(*(max(_SHORTEST, seconds / self._pace) for seconds in Pace()))
-        async with (
-            Aws(region=REGION, endpoint_url=self._process.url, credentials=_CREDENTIALS) as self.aws,
-            ServiceLoadBalancers(
-                client, self.aws, inputs, cluster=CLUSTER, resync=_RESYNC / self._pace
-            ) as self._services,
-            EdgeBindings(client, self.aws, inputs, resolution, pace=pace) as self._edge_bindings,
-        ):
-            self._provisioner = FrontProvisioner(self.aws, self._authority.issue, self._authority.pem)
-            yield
+    async def started(self) -> None:
+        """Return when the emulated AWS answers, and the controllers are its clients. Raises AwsProcessError."""
+        assert self._started
+        await asyncio.shield(self._started)
+
+    async def _start(self) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.aws)
+            await asyncio.gather(self._process.ready(), self.aws.prepare(*_SERVICES))
+            self.aws.move(self._process.url)
+            await stack.enter_async_context(self._services)
+            await stack.enter_async_context(self._edge_bindings)
+            self._stack = stack.pop_all()
 
     async def update(self, front: FrontManifest | None) -> tuple[list[Problem], list[str]]:
         """Make what the edge description says; see `FrontProvisioner.update`."""
+        await self.started()
         return await self._provisioner.update(front)
 
     async def look(self) -> None:
         """Look again at what stands in front."""
+        await self.started()
         self.front, self._sockets = await asyncio.gather(read_front(self.aws), self._process.sockets())
 
     @property
@@ -127,15 +111,16 @@ class LocalCloud:
         """The environment in which any AWS client finds it."""
         return self._process.environment
 
-    def around(self, state: EdgeState, inputs: Inputs, resolution: Resolution) -> EdgeState:
+    def around(self, state: EdgeState) -> EdgeState:
         """The state of an edge with what is in front of it."""
         url, https_url = self._entry()
+        open_at = {f"{host}:{port}": ":".join(map(str, real)) for (host, port), real in sorted(self._sockets.items())}
         return structs.replace(
             state,
             url=url or state.url,
             https_url=https_url or state.https_url,
-            chain=chain(self.front, inputs, resolution),
-            aws=AwsState(self._process.url, REGION, self.environment),
+            chain=chain(self.front, self._inputs, self._resolution),
+            aws=AwsState(self._process.url, REGION, self.environment, open_at),
         )
 
     @property
@@ -158,6 +143,7 @@ class LocalCloud:
 
     async def idle(self) -> None:
         """Return when the controllers have nothing left to do."""
+        await self.started()
         await self._services.caught_up()
         await self._services.idle()
         await self._edge_bindings.caught_up()

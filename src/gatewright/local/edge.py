@@ -25,11 +25,12 @@ from gatewright.controller import GatewayController
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.process import EnvoyNotFoundError
 from gatewright.flow import Change, Collection, Flow, Source
-from gatewright.local.addresses import Block
+from gatewright.local.ahead import Ahead, EdgeError
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
 from gatewright.local.aws.process import AwsProcessError
+from gatewright.local.block import Block
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
 from gatewright.local.manifests import Manifests, Problem
@@ -47,12 +48,10 @@ from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerS
 if TYPE_CHECKING:
     from gatewright.local.cloud import LocalCloud
 
+__all__ = ["EdgeError", "LocalEdge"]
+
 _FIELD_MANAGER = "gatewright-edge"
 _IN_PROGRESS = ("Pending", "AddressNotAssigned")
-
-
-class EdgeError(Exception):
-    """The edge can't start; the text says why and what to do."""
 
 
 class LocalEdge:
@@ -66,11 +65,17 @@ class LocalEdge:
         backends: Iterable[Backend] = (),
         aws: bool = False,
         pace: float = 1.0,
+        ahead: Ahead | None = None,
     ) -> None:
-        """`aws`: with an emulated AWS, whose clocks run `pace` times as fast as they say."""
+        """`aws`: with an emulated AWS, whose clocks run `pace` times as fast as they say.
+
+        Both are for an edge of its own; an `ahead` that is given is entered already, and belongs to the caller.
+        """
         self._publish = publish
+        self._ahead = ahead
         self._aws = aws
         self._pace = pace
+        self._cloud: LocalCloud | None = None
         self._data_dir = data_dir
         self._backends = tuple(backends)
         self._stack = AsyncExitStack()
@@ -102,12 +107,12 @@ class LocalEdge:
         # In the order of dependence; the stack takes it down in the opposite one.
         self.directory = Path(tempfile.mkdtemp(prefix="gatewright-"))  # mode 0700
         stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-        block = stack.enter_context(contextlib.closing(Block()))
+        ahead = self._ahead if self._ahead else await stack.enter_async_context(Ahead(aws=self._aws, pace=self._pace))
+        block = ahead.block
         store, authority = self._open_data(stack)
         self.kubeconfig = self.directory / "kubeconfig"
         self.ca = self.directory / "ca.crt"
         self._authority = authority
-        self._cloud = await self._start_cloud(stack, block) if self._aws else None
 
         server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
         server.write_kubeconfig(self.kubeconfig)
@@ -123,7 +128,7 @@ class LocalEdge:
         self._workloads = await stack.enter_async_context(workloads)
         server.logs.register(workloads.logs)
 
-        infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block, aws=self._aws)
+        infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block, aws=ahead.aws is not None)
         self._infrastructure = await stack.enter_async_context(infrastructure)
         self._bindings = infrastructure.bindings
         self._secrets = await stack.enter_async_context(
@@ -161,23 +166,17 @@ class LocalEdge:
         self._controller = await stack.enter_async_context(
             GatewayController(self.client, self.inputs, self.resolution, CLASSES.values())
         )
-        if self._cloud:
-            await stack.enter_async_context(self._cloud.controllers(self.client, self.inputs, self.resolution))
-            self._cloud.bindings.subscribe(lambda _: self._stirred.set())
-            self.newsroom.follow(self._cloud.bindings)
+        if ahead.aws:
+            ahead.on_exit = self._aws_died
+            # Imported here, since most edges have no cloud around them.
+            from gatewright.local.cloud import LocalCloud
 
-    async def _start_cloud(self, stack: AsyncExitStack, block: Block) -> LocalCloud:
-        # Imported here, since most edges have no cloud around them, and its libraries are large.
-        from gatewright.local.cloud import LocalCloud
-
-        return await stack.enter_async_context(
-            LocalCloud(
-                block,
-                self._authority,
-                pace=self._pace,
-                on_exit=lambda code: self._publish(News("bad", "AWS", f"the emulated AWS ended with {code}")),
+            cloud = await stack.enter_async_context(
+                LocalCloud(ahead.aws, authority, self.client, self.inputs, self.resolution, pace=ahead.pace)
             )
-        )
+            cloud.bindings.subscribe(lambda _: self._stirred.set())
+            self.newsroom.follow(cloud.bindings)
+            self._cloud = cloud
 
     def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
         folder = self._data_dir
@@ -202,6 +201,15 @@ class LocalEdge:
     def _envoy_died(self, code: int, pause: float) -> None:
         text = f"exited with {code}; it is started again with its configuration in {pause:.1f} s"
         self._publish(News("bad", "Envoy", text))
+
+    def _aws_died(self, code: int) -> None:
+        self._publish(
+            News(
+                "bad",
+                "AWS",
+                f"the emulated AWS ended with {code}, and what it held is lost; end this run and start anew",
+            )
+        )
 
     # --- readiness ---------------------------------------------------------------------------------------------------
 
@@ -300,9 +308,12 @@ class LocalEdge:
         if self._cloud is None:
             problems, done = await self.applier.update(manifests)
             return problems, done
-        (problems, done), (in_front, made) = await asyncio.gather(
-            self.applier.update(manifests), self._cloud.update(manifests.front)
-        )
+        try:
+            (problems, done), (in_front, made) = await asyncio.gather(
+                self.applier.update(manifests), self._cloud.update(manifests.front)
+            )
+        except (AwsProcessError, TimeoutError) as error:
+            raise EdgeError(f"the edge can't start: {error}") from error
         return [*problems, *in_front], [*done, *made]
 
     async def look(self) -> None:
@@ -318,7 +329,7 @@ class LocalEdge:
     def state(self) -> EdgeState:
         """The edge as it is now, and what is in front of it as it was when it was last looked at."""
         state = edge_state(self.inputs, self.resolution, self._bindings, self.kubeconfig, self.ca)
-        return self._cloud.around(state, self.inputs, self.resolution) if self._cloud else state
+        return self._cloud.around(state) if self._cloud else state
 
     def trials(self) -> list[Trial]:
         """Requests to try."""

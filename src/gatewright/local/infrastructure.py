@@ -13,9 +13,9 @@ from gatewright.cluster import Client, Invalid, Reconciler
 from gatewright.edge.annotations import is_ours
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
-from gatewright.local.addresses import AddressError, Allocator, Block
+from gatewright.local.addresses import AddressError, Allocator
+from gatewright.local.block import Block
 from gatewright.local.services import (
-    GATEWAY_NAME,
     ISTIO,
     STATUS_PORT,
     endpoint_slice,
@@ -28,6 +28,7 @@ from gatewright.local.services import (
 from gatewright.model.core import Service
 from gatewright.model.gateway import Gateway
 from gatewright.model.gateway.gateway import GatewayStatusAddress
+from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Key
 from gatewright.resolve import Addresses, Inputs, Resolution
 from gatewright.resolve.gateways import ResolvedGateway

@@ -69,7 +69,7 @@ class Manifest(Struct, frozen=True):
         return _where(self.file, self.lines, field)
 
 
-class Front(Struct, frozen=True):
+class FrontManifest(Struct, frozen=True):
     """The edge description among the manifests: what stands in front of the cluster."""
 
     description: AwsDescription
@@ -92,7 +92,7 @@ class Manifests(Struct, frozen=True):
     """The names of the files that could not be read whole."""
     once: dict[str, str] = {}
     """The text of what can't be read again."""
-    front: Front | None = None
+    front: FrontManifest | None = None
 
 
 class _Unreadable(Exception):
@@ -128,13 +128,13 @@ def load(paths: Iterable[str | Path], before: Manifests | None = None) -> Manife
     """
     reading = _Reading(dict(before.once) if before else {})
     objects: list[Manifest] = []
-    front: Front | None = None
+    front: FrontManifest | None = None
     for text, name in reading.texts(paths):
         for found in _objects(text, name):
             if isinstance(found, Manifest):
                 objects.append(found)
                 continue
-            if isinstance(found, Front):
+            if isinstance(found, FrontManifest):
                 if front is None:
                     front = found
                     continue
@@ -142,6 +142,8 @@ def load(paths: Iterable[str | Path], before: Manifests | None = None) -> Manife
                 found = Problem(found.where(), "", message)
             reading.problems.append(found)
             reading.broken.add(name)
+    if front is None and before and before.front and before.front.file in reading.broken:
+        front = before.front  # as the objects of a file stay that can't be read for now
     unique = tuple(_without_duplicates(objects, reading.problems))
     if not unique and front is None and not reading.problems:
         names = ", ".join(dict.fromkeys(map(str, paths)))
@@ -270,7 +272,7 @@ def _without_duplicates(objects: list[Manifest], problems: list[Problem]) -> Ite
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
-def _objects(text: str, name: str) -> Iterator[Manifest | Front | Problem]:
+def _objects(text: str, name: str) -> Iterator[Manifest | FrontManifest | Problem]:
     """Each document's objects; a document that isn't one costs the others nothing, a syntax error the rest."""
     for document in documents(text):
         if isinstance(document, Flaw):
@@ -282,9 +284,9 @@ def _objects(text: str, name: str) -> Iterator[Manifest | Front | Problem]:
             yield from _checked(document.value, document.lines, name)
 
 
-def _described(content: dict[str, Any], lines: Lines, name: str) -> Front | Problem:
+def _described(content: dict[str, Any], lines: Lines, name: str) -> FrontManifest | Problem:
     try:
-        return Front(parse(content), name, lines)
+        return FrontManifest(parse(content), name, lines)
     except DescriptionError as error:
         return Problem(_where(name, lines, error.field), "", str(error))
 

@@ -70,6 +70,8 @@ class Newsroom:
             before = {(target.address, target.port): target for target in old.status.targets} if old else {}
             for target in new.status.targets:
                 known = before.pop((target.address, target.port), None)
+                if not target.health:
+                    continue  # it is about to be registered
                 if known is None or (known.health, known.reason) != (target.health, target.reason):
                     level: Level = _LEVELS.get(target.health, "info")
                     words = " ".join(part for part in (target.health, target.reason, target.description) if part)

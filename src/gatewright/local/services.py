@@ -10,10 +10,10 @@ from gatewright.envoy.listeners import Binding
 from gatewright.model.core import Service
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.gateway import Gateway
+from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Key
 
 ISTIO = "istio.io/gateway-controller"
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _CLASS_NAME = "gateway.networking.k8s.io/gateway-class-name"
 _SERVICE_TYPE = "networking.istio.io/service-type"
 STATUS_PORT = 15021

@@ -65,11 +65,15 @@ class GatewayState(_Camel, frozen=True):
 
 
 class AwsState(_Camel, frozen=True):
-    """The emulated AWS, with the environment in which any AWS client finds it."""
+    """The emulated AWS, with the environment in which any AWS client finds it.
+
+    `open_at` tells of each TCP socket of a load balancer, as `address:port`, where it is really open.
+    """
 
     endpoint_url: str
     region: str
     environment: dict[str, str]
+    open_at: dict[str, str] = {}
 
 
 class EdgeState(_Camel, frozen=True):

@@ -43,7 +43,12 @@ class GatewayReference(Model):
 
 
 class TargetGroupReference(Model):
-    """Names a target group by exactly one of its ARN, its name, and tags of which it is the only one to have all."""
+    """Names a target group by exactly one of its ARN, its name, and tags of which it is the only one to have all. Its
+    tag gatewright.dev/namespaces, where it has one, names the namespaces that may bind it, separated by spaces.
+
+    Without that tag, EdgeBindings of all namespaces may: give it to every target group of a cluster whose tenants may
+    write EdgeBindings. One that a controller made for a Service or an Ingress can't be bound.
+    """
 
     arn: Annotated[_Arn | None, _about("Its ARN.")] = None
     name: Annotated[_TargetGroupName | None, _about("Its name, in the account and region of the controller.")] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, dataclass_transform
 
 import msgspec
@@ -17,6 +18,11 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment in UTC as metav1.Time writes it: RFC 3339, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class KeywordOnly(msgspec.StructMeta):

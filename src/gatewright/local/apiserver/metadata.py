@@ -9,6 +9,7 @@ import time
 import uuid
 
 from gatewright.local.apiserver.store import Json
+from gatewright.model.meta import timestamp
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_BASE = 58
@@ -22,13 +23,13 @@ def now() -> str:
 
 @functools.lru_cache(maxsize=4)
 def _written(second: int) -> str:
-    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(datetime.datetime.fromtimestamp(second, datetime.UTC))
 
 
 def later(seconds: int) -> str:
     """The time so many seconds from now."""
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(moment)
 
 
 def new_uid() -> str:

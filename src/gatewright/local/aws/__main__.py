@@ -14,6 +14,7 @@ import gc
 import json
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -119,6 +120,10 @@ def _end_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ended = select.poll()
+    ended.register(0, select.POLLHUP)
+    if any(event & select.POLLHUP for _, event in ended.poll(0)):
+        raise SystemExit(0)  # it ended before it could be asked for that
 
 
 def _log_to_stderr(verbose: bool) -> None:

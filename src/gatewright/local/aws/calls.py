@@ -87,7 +87,7 @@ def _signing_name(request: Request) -> str:
     else:
         scope = request.args.get("X-Amz-Credential", "")
     parts = unquote(scope).split("/")
-    return parts[-2] if len(parts) >= 5 else ""
+    return parts[-2].lower() if len(parts) >= 5 else ""  # Go's first SDK signs for "WAFV2"
 
 
 def _routed(service: str, request: Request) -> str:

@@ -39,7 +39,8 @@ class DataPlane:
     Writes `state.sockets` and `state.served`. `pace`: how many times faster the cloud's clock runs. `shared`: all
     sockets are on 127.0.0.1. `on_exit` is called with Envoy's exit status, and the seconds until it is started again,
     when it ends by itself. What Envoy refuses is logged, and costs nothing else. `put` stores an object in S3, for
-    access logs; without it there are none. `journal` is told what web ACLs do.
+    access logs; without it there are none. `journal` is told what web ACLs do. `flush`: at the end, wait for the last
+    requests to be logged; of no use where the buckets go as well.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class DataPlane:
         shared: bool = False,
         network: IPv4Network | None = None,
         put: Put | None = None,
+        flush: bool = True,
         journal: Journal | None = None,
         concurrency: int = 2,
         on_exit: Callable[[int, float], None] | None = None,
@@ -58,6 +60,7 @@ class DataPlane:
         self._state = state
         self._pace = pace
         self._put = put or _forget
+        self._flush = flush
         self._shared = shared
         self._network = network
         self._concurrency = concurrency
@@ -90,6 +93,8 @@ class DataPlane:
                     on_exit=self._on_exit,
                 )
             )
+            if self._flush:
+                stack.push_async_callback(logs.flushed)  # Envoy drops what it has not told when it ends
             terminations = Terminations(self._state, self.targets, self.server, self.process)
             stack.push_async_callback(terminations.close)
             self._stack = stack.pop_all()

@@ -106,6 +106,7 @@ class EmulatedAws:
                 shared=shared,
                 network=self.network,
                 put=buckets.put,
+                flush=False,
                 journal=self.journal,
                 on_exit=self._on_exit,
             )

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+CREDENTIALS = ("test", "test")
+"""Access key and secret key; any are taken, and these are nobody's."""
+
+_READ = ("AWS_", "BOTO_", "MOTO_")
+"""How the environment variables begin that AWS clients, or moto, read."""
 
 _NO_CONFIGURATION = {
     "profile": (None, None, None, None),
@@ -17,14 +23,28 @@ _NO_CONFIGURATION = {
 
 
 def environment(url: str) -> dict[str, str]:
-    """The environment variables with which any AWS client finds an emulated AWS at `url`."""
+    """The environment variables with which any AWS client finds an emulated AWS at `url`, and no other one.
+
+    Files with the user's profiles are out of sight: a command that names one fails, and reaches no real account.
+    """
     return {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": CREDENTIALS[0],
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS[1],
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def surroundings(inherited: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """An environment with `own` (see `environment`) in place of all that AWS clients would read.
+
+    A profile, a session token, or an endpoint for a single service would otherwise win over what is said in `own`.
+    """
+    return {**{name: value for name, value in inherited.items() if not name.startswith(_READ)}, **own}
 
 
 class Clients:
@@ -41,11 +61,11 @@ class Clients:
         import botocore.session
 
         if self._session is None:
-            keys = environment(self._url)
+            key, secret = CREDENTIALS
             self._session = boto3.session.Session(
                 botocore_session=botocore.session.Session(session_vars=_NO_CONFIGURATION),
-                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
                 region_name=REGION,
             )
         if options:

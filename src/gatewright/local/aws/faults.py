@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 Kind = Literal["throttle", "internal-error", "unavailable", "latency", "reset", "timeout"]
 
@@ -39,7 +39,8 @@ class Injected(Struct):
     fault: Fault
     hits: int = 0
     until: float | None = None
-    share: float = field(default=0.0)
+    share: float = 0.0
+    """What has come together of a call that is to meet it: with each, the fault's `probability`."""
 
     def spent(self, now: float) -> bool:
         """Whether it has ended."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from ipaddress import IPv4Address
 from math import isfinite
 from typing import Literal, NamedTuple
 
@@ -25,6 +24,7 @@ from msgspec import Struct
 from gatewright.envoy.clusters import new_cluster
 from gatewright.envoy.resources import Resource, resource
 from gatewright.local.aws.state import Listener, LoadBalancer, TargetGroup, Transport
+from gatewright.local.block import is_loopback
 
 METADATA = "gatewright.aws"
 """Namespace of the cluster metadata that access logs read: `target_group` is the group's ARN."""
@@ -231,14 +231,6 @@ def _transport_socket(settings: Settings) -> base_pb2.TransportSocket | None:
     outer = base_pb2.TransportSocket(name="proxy protocol")
     outer.typed_config.Pack(wrapper)
     return outer
-
-
-def is_loopback(address: str) -> bool:
-    """Whether this is an IPv4 address of 127.0.0.0/8."""
-    try:
-        return IPv4Address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def number(attributes: Mapping[str, str], name: str, default: float) -> float:

@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiohttp import ClientSession
 
-from gatewright.local.aws.endpoint import environment
+from gatewright.local.aws.endpoint import environment, surroundings
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +79,16 @@ class AwsProcess:
         return environment(self.url)
 
     async def __aenter__(self) -> AwsProcess:
+        await self.start()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def start(self) -> None:
+        """Start it, and don't wait for it; to be stopped by `__aexit__`."""
         self._ready = asyncio.get_running_loop().create_future()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -93,12 +102,10 @@ class AwsProcess:
         )
         log = asyncio.create_task(self._follow_log(self._process))
         self._tasks = [log, asyncio.create_task(self._follow(self._process, log))]
-        try:
-            await asyncio.wait_for(asyncio.shield(self._ready), _START_TIMEOUT)
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
+
+    async def ready(self) -> None:
+        """Return when it answers. Raises AwsProcessError when it ended instead, TimeoutError after a minute."""
+        await asyncio.wait_for(asyncio.shield(self._ready), _START_TIMEOUT)
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping = True
@@ -120,6 +127,8 @@ class AwsProcess:
 
     async def sockets(self) -> dict[tuple[str, int], tuple[str, int]]:
         """Where load balancers really listen, by the address and TCP port that the API says."""
+        from aiohttp import ClientSession  # here, since it takes a while, and the process is to start before
+
         async with ClientSession() as session, session.get(f"{self.url}/_gatewright/sockets") as answer:
             found = msgspec.json.decode(await answer.read())
         return {
@@ -181,11 +190,12 @@ class AwsProcess:
 
 def _surroundings() -> dict[str, str]:
     """Our environment without what AWS clients or moto would read: the child never talks to the real AWS."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MOTO_", "BOTO_"))}
-    return {
-        **kept,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "PYTHONUNBUFFERED": "1",
-    }
+    return surroundings(
+        os.environ,
+        {
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "PYTHONUNBUFFERED": "1",
+        },
+    )

@@ -109,7 +109,9 @@ class RequestLogs:
         try:
             record = record_of(text)
         except ValueError:
-            _log.warning("a request can't be logged", listener=arn, record=text)
+            _log.warning(
+                "a request can't be logged", listener=arn
+            )  # its text may hold what is a secret of the client's
             return
         where = self._destinations.get(balancer.arn)
         if where:

@@ -12,7 +12,7 @@ from gatewright.local.aws.endpoint import ACCOUNT, REGION
 _ANYWHERE = "0.0.0.0/0"
 
 
-class Place(NamedTuple):
+class _Layout(NamedTuple):
     """A subnet of the seeded VPC: its Name tag, zone, offset and prefix length in the VPC, and whether it is public."""
 
     name: str
@@ -22,11 +22,11 @@ class Place(NamedTuple):
     public: bool
 
 
-PLACES = (
-    Place("private-a", f"{REGION}a", 0, 18, public=False),
-    Place("public-a", f"{REGION}a", 0x4000, 20, public=True),
-    Place("public-b", f"{REGION}b", 0x5000, 20, public=True),
-    Place("private-b", f"{REGION}b", 0x8000, 17, public=False),
+_SUBNETS = (
+    _Layout("private-a", f"{REGION}a", 0, 18, public=False),
+    _Layout("public-a", f"{REGION}a", 0x4000, 20, public=True),
+    _Layout("public-b", f"{REGION}b", 0x5000, 20, public=True),
+    _Layout("private-b", f"{REGION}b", 0x8000, 17, public=False),
 )
 
 
@@ -42,17 +42,16 @@ class Seeded(NamedTuple):
     @property
     def public(self) -> list[str]:
         """Ids of the public subnets, one a zone."""
-        return [self.subnets[place.name] for place in PLACES if place.public]
+        return [self.subnets[layout.name] for layout in _SUBNETS if layout.public]
 
     @property
     def private(self) -> list[str]:
         """Ids of the private subnets, one a zone."""
-        return [self.subnets[place.name] for place in PLACES if not place.public]
+        return [self.subnets[layout.name] for layout in _SUBNETS if not layout.public]
 
 
-def subnet_of(network: IPv4Network, place: Place) -> IPv4Network:
-    """The CIDR block of a place in a VPC."""
-    return IPv4Network((int(network.network_address) + place.offset, place.length))
+def _cidr_block(network: IPv4Network, layout: _Layout) -> IPv4Network:
+    return IPv4Network((int(network.network_address) + layout.offset, layout.length))
 
 
 def seed(network: IPv4Network, cluster: str = "gatewright", endpoint: str = "") -> Seeded:
@@ -73,18 +72,18 @@ def _subnets(ec2: Any, vpc: Any, network: IPv4Network, cluster: str) -> dict[str
     public_routes = ec2.create_route_table(vpc.id, tags=_tags(Name=f"{cluster}-public"))
     ec2.create_route(public_routes.id, _ANYWHERE, gateway_id=gateway.id)
     subnets = {}
-    for place in PLACES:
-        role = "kubernetes.io/role/elb" if place.public else "kubernetes.io/role/internal-elb"
-        tags = {"Name": f"{cluster}-{place.name}", role: "1", **_shared(cluster)}
+    for layout in _SUBNETS:
+        role = "kubernetes.io/role/elb" if layout.public else "kubernetes.io/role/internal-elb"
+        tags = {"Name": f"{cluster}-{layout.name}", role: "1", **_shared(cluster)}
         subnet = ec2.create_subnet(
-            vpc.id, str(subnet_of(network, place)), availability_zone=place.zone, tags={"subnet": tags}
+            vpc.id, str(_cidr_block(network, layout)), availability_zone=layout.zone, tags={"subnet": tags}
         )
-        subnet.map_public_ip_on_launch = place.public
+        subnet.map_public_ip_on_launch = layout.public
         routes = public_routes
-        if not place.public:
-            routes = ec2.create_route_table(vpc.id, tags=_tags(Name=f"{cluster}-{place.name}"))
+        if not layout.public:
+            routes = ec2.create_route_table(vpc.id, tags=_tags(Name=f"{cluster}-{layout.name}"))
         ec2.associate_route_table(routes.id, subnet_id=subnet.id)
-        subnets[place.name] = subnet.id
+        subnets[layout.name] = subnet.id
     return subnets
 
 

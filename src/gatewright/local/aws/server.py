@@ -6,27 +6,20 @@ A thread a connection: moto's code blocks, and boto3 keeps few connections.
 from __future__ import annotations
 
 import contextlib
-import io
+import ipaddress
 import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from http.client import responses as reasons
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from botocore.exceptions import ClientError
 from moto.acm.urls import url_paths as acm_paths
-from moto.core.request import (
-    PRESERVED_HEADER_NAMES_ENVIRON_KEY,
-    environ_key_for_header,
-    should_preserve_original_header_name,
-)
 from moto.ec2.urls import url_paths as ec2_paths
 from moto.eks.urls import url_paths as eks_paths
 from moto.iam.urls import url_paths as iam_paths
@@ -37,6 +30,7 @@ from moto.wafv2.urls import url_paths as wafv2_paths
 
 from gatewright.local.aws.backends import LOCK
 from gatewright.local.aws.calls import PROTOCOLS, Call, Request, call_of, error
+from gatewright.local.aws.connection import Connection
 from gatewright.local.aws.faults import Fault, Faults, throttling_code
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +40,10 @@ Page = Callable[[], Any]
 
 _OWN = "/_gatewright/"
 _BACKLOG = 128
+_CONNECTIONS = 1000
+"""How many there may be at a time, each with its thread."""
+_NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Characters that XML can't have (XML 1.0, 2.2), as a refusal quotes them from what was asked."""
 
 
 class NoAnswerError(Exception):
@@ -143,13 +141,13 @@ class ApiServer:
 
     def _serve(self, connection: socket.socket, peer: Any) -> None:
         with self._lock:
-            if self._stopping.is_set():
+            if self._stopping.is_set() or len(self._open) >= _CONNECTIONS:
                 connection.close()
                 return
             self._open.add(connection)
         try:
             with contextlib.suppress(OSError, NoAnswerError):
-                _Connection(connection, peer, cast("Any", self))
+                Connection(connection, peer, cast("Any", self))
         finally:
             with self._lock:
                 self._open.discard(connection)
@@ -157,6 +155,9 @@ class ApiServer:
 
     def answer(self, request: Request, body: bytes) -> Answer:
         """The answer to a request. Raises `NoAnswerError`."""
+        stranger = _stranger(request)
+        if stranger:
+            return _json(403, {"error": stranger})
         if request.path.startswith(_OWN):
             return self._own(request, body)
         call = call_of(request, body)
@@ -164,6 +165,8 @@ class ApiServer:
             return error(call, 403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         with self._lock:
             self.calls[call.service, call.operation] += 1
+        if call.protocol == "json" and body and not _is_json_object(body):
+            return error(call, 400, "SerializationException", "The body of the request is no JSON object.")
         fault = self.faults.strike(call.service, call.operation)
         if fault:
             return self._stricken(call, fault, request)
@@ -195,6 +198,8 @@ class ApiServer:
             return error(call, 500, "InternalFailure", "The emulation failed; its log says how.")
         if status < 400 and not call.reads:
             self._changed(call.service)
+        if call.protocol in ("query", "ec2") or (call.protocol == "rest-xml" and status >= 400):
+            body = _NO_XML.sub(b"?", body)
         return status, headers, body
 
     def _stricken(self, call: Call, fault: Fault, request: Request) -> Answer:
@@ -229,7 +234,8 @@ class ApiServer:
                 return _json(400, {"error": f"the body is no JSON: {wrong}"})
             return _json(200, {"id": self.faults.inject(fault)})
         if name == "faults" and request.method == "DELETE":
-            self.faults.clear(int(request.args["id"]) if request.args.get("id", "").isdigit() else None)
+            wanted = request.args.get("id", "")
+            self.faults.clear(int(wanted) if re.fullmatch("[0-9]{1,18}", wanted) else None)
             return _json(200, {})
         if request.method != "GET":
             return _json(405, {"error": f"{request.method} is not for {request.path}"})
@@ -259,6 +265,42 @@ class ApiServer:
             return counted
 
 
+def _stranger(request: Request) -> str:
+    """Why a request isn't for us; empty if it is.
+
+    A page of the Web in a browser of this machine can reach a loopback address: under a name of its own that it lets
+    point here (DNS rebinding), or across origins with a form. No AWS client does either.
+    """
+    host = request.headers.get("Host", "")
+    if host and not _is_here(f"//{host}"):
+        return f"Host: found {host!r}, expected a loopback address, localhost or a name below it"
+    origin = request.headers.get("Origin")
+    if origin is not None and not _is_here(origin):
+        return f"Origin: found {origin!r}, and pages from elsewhere are not served; use an AWS client"
+    return ""
+
+
+def _is_here(url: str) -> bool:
+    """Whether the host of a URL is this machine's own."""
+    try:
+        name = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
 def _json(status: int, value: Any) -> Answer:
     return status, {"Content-Type": "application/json"}, msgspec.json.encode(value)
 
@@ -271,86 +313,3 @@ def _normal(result: Any) -> Answer:
     elif not isinstance(body, bytes):
         body = b"".join(part.encode() if isinstance(part, str) else part for part in body or ())
     return int(status), dict(headers), body
-
-
-class _Connection(BaseHTTPRequestHandler):
-    """One connection: reads requests, writes answers, one after the other."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    server: Any
-
-    def handle_expect_100(self) -> bool:
-        super().handle_expect_100()
-        self.wfile.flush()
-        return True
-
-    def _respond(self) -> None:
-        try:
-            body = self._body()
-        except ValueError:
-            self.send_error(400)  # and closes the connection: nobody knows where the next request begins
-            self.close_connection = True
-            self.wfile.flush()
-            return
-        status, headers, answer = self.server.answer(Request(self._environ(body)), body)
-        self.send_response_only(status, reasons.get(status, "Unknown"))
-        for name, value in headers.items():
-            if name.lower() in ("status", "connection", "transfer-encoding", "content-length"):
-                continue
-            for one in value if isinstance(value, list) else [value]:
-                self.send_header(name, str(one))
-        length = str(len(answer))
-        if self.command == "HEAD":
-            length = next((str(value) for name, value in headers.items() if name.lower() == "content-length"), length)
-            answer = b""
-        if status not in (204, 304):
-            self.send_header("Content-Length", length)
-        self.end_headers()
-        self.wfile.write(answer)
-        self.wfile.flush()
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _respond  # noqa: N815 - http.server's
-
-    def _body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return b"".join(self._chunks())
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def _chunks(self) -> Iterable[bytes]:
-        while size := int(self.rfile.readline().partition(b";")[0].strip(), 16):
-            yield self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass
-
-    def _environ(self, body: bytes) -> dict[str, Any]:
-        url = urlsplit(self.path)
-        preserved: dict[str, str] = {}
-        environ: dict[str, Any] = {
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote(url.path, "latin-1"),
-            "QUERY_STRING": url.query,
-            "RAW_URI": self.path,
-            "REMOTE_ADDR": self.client_address[0],
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": str(self.connection.getsockname()[1]),
-            "SERVER_PROTOCOL": self.request_version,
-            PRESERVED_HEADER_NAMES_ENVIRON_KEY: preserved,
-        }
-        for name, value in self.headers.items():
-            key = environ_key_for_header(name)
-            if should_preserve_original_header_name(name):
-                preserved[key] = name
-            elif "_" in name or name.lower() == "transfer-encoding":
-                continue
-            environ[key] = f"{environ[key]},{value}" if key.startswith("HTTP_") and key in environ else value
-        environ["CONTENT_LENGTH"] = str(len(body))
-        return environ
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        _log.debug("the emulated AWS answers", line=format % args)

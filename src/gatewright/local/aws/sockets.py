@@ -8,18 +8,17 @@ port, which are kept for as long as the node has the listener, and which `CloudS
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Collection, Iterable
 
 import structlog
 
 from gatewright.local.aws.pools import transports
 from gatewright.local.aws.state import Bound, CloudState, Socket, Transport
+from gatewright.local.block import is_loopback
+from gatewright.local.ports import substitutes, try_bind
 
 _log = structlog.get_logger(__name__)
 
-_SHIFT = 8000
-"""Added to a port that can't be had."""
 _SHARED = "127.0.0.1"
 
 
@@ -89,19 +88,16 @@ class Sockets:
         left = self._left.pop(key, None)
         if left and left not in taken:
             return left
-        bound = None if self._shared else real_port(key, taken)
+        # Not on any other address that this system has, either: nobody else is to reach us.
+        bound = real_port(key, taken) if not self._shared and is_loopback(key.address) else None
         # An address that this system doesn't have is stood in for, as where there is one address only.
         return bound or any_port(key.transport, {*taken, *self._left.values()})
 
 
 def real_port(wanted: Socket, taken: Collection[Bound] = ()) -> Bound | None:
-    """The port itself at its address, or one that stands in for it; None where the system doesn't have the address.
-
-    One that the system reserves (below 1024, mostly) is shifted by 8000; one in use is the next free one after that.
-    """
+    """The port itself at its address, or one that stands in for it; None where the system doesn't have the address."""
     address, port, transport = wanted
-    candidates = [port, *range(port + _SHIFT, min(port + _SHIFT + 1000, 65536)), *range(max(1024, port - 1000), port)]
-    for candidate in candidates:
+    for candidate in substitutes(port):
         if (address, candidate) in taken:
             continue
         try:
@@ -124,15 +120,3 @@ def any_port(transport: Transport, taken: Collection[Bound] = ()) -> Bound | Non
         if bound not in taken:
             return bound
     return None
-
-
-def try_bind(address: str, port: int, transport: Transport) -> int:
-    """The port that the system gives for this one; OSError where it gives none."""
-    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if transport == "TCP":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address, port))
-        if transport == "TCP":
-            probe.listen(1)
-        return int(probe.getsockname()[1])

@@ -27,7 +27,6 @@ from gatewright.local.aws.pools import (
     cluster,
     cluster_name,
     crosses_zones,
-    is_loopback,
     number,
     preserves_client,
     settings_of,
@@ -46,6 +45,7 @@ from gatewright.local.aws.state import (
     TargetGroup,
     Transport,
 )
+from gatewright.local.block import is_loopback
 
 _ROUTING = "target_group_health.unhealthy_state_routing"
 _UNUSABLE = frozenset({"unused", "draining"})

@@ -211,8 +211,26 @@ def _duplicates(found: AwsDescription) -> Iterator[tuple[str, str]]:
                 yield f"aws.{title}[{index}].name", f"found {name} for the second time; names are to be unique"
 
 
+def _repeated(found: AwsDescription) -> Iterator[tuple[str, str]]:
+    """Listeners of one port, and rules of one priority: AWS refuses the later ones."""
+    for index, balancer in enumerate(found.load_balancers):
+        ports: set[int] = set()
+        for number, listener in enumerate(balancer.listeners):
+            where = f"aws.loadBalancers[{index}].listeners[{number}]"
+            if listener.port in ports:
+                yield f"{where}.port", f"found {listener.port} for the second time; one listener a port"
+            ports.add(listener.port)
+            priorities: set[int] = set()
+            for position, rule in enumerate(listener.rules):
+                if rule.priority in priorities:
+                    told = f"found {rule.priority} for the second time; give each rule a priority of its own"
+                    yield f"{where}.rules[{position}].priority", told
+                priorities.add(rule.priority)
+
+
 def _flaws(found: AwsDescription) -> Iterator[tuple[str, str]]:
     yield from _duplicates(found)
+    yield from _repeated(found)
     certificates = {certificate.name for certificate in found.certificates}
     groups = {group.name for group in found.target_groups}
     acls = {acl.name for acl in found.web_acls}

@@ -10,10 +10,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
-
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AwsError
+from gatewright.aws.views import key_values, network_interfaces, read_load_balancer
 from gatewright.local.certificates import ServerCertificate
 from gatewright.local.front.description import (
     AwsDescription,
@@ -25,7 +24,8 @@ from gatewright.local.front.description import (
     TargetGroup,
     WebAcl,
 )
-from gatewright.local.manifests import Front, Problem
+from gatewright.local.front.webacls import WebAcls
+from gatewright.local.manifests import FrontManifest, Problem
 
 _LOG_DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 _ROLES = {"internet-facing": "kubernetes.io/role/elb", "internal": "kubernetes.io/role/internal-elb"}
@@ -54,11 +54,11 @@ class FrontProvisioner:
         self._arns: dict[tuple[type, str], str] = {}
         self._listeners: dict[tuple[str, int], str] = {}  # by load balancer's name and port
         self._rules: dict[tuple[str, int, int], str] = {}
-        self._locks: dict[str, tuple[str, str]] = {}  # of web ACLs and IP sets by ARN: id and lock token
-        self._ip_sets: dict[str, str] = {}  # ARNs by name
+        self._web_acls = WebAcls(aws)
         self._addresses: dict[str, tuple[str, ...]] = {}  # of load balancers by name
+        self._parts: dict[tuple[type, str], TargetGroup | LoadBalancer] = {}  # as they are in AWS, for what is theirs
 
-    async def update(self, front: Front | None) -> tuple[list[Problem], list[str]]:
+    async def update(self, front: FrontManifest | None) -> tuple[list[Problem], list[str]]:
         """Make, change and delete until AWS is as `front` says. Returns the problems and what was done, a line each.
 
         What AWS refuses is a problem at the place in the file that it is about; all that doesn't need it is made.
@@ -76,7 +76,7 @@ class FrontProvisioner:
 class _Pass:
     """One update."""
 
-    def __init__(self, maker: FrontProvisioner, wanted: AwsDescription, front: Front | None) -> None:
+    def __init__(self, maker: FrontProvisioner, wanted: AwsDescription, front: FrontManifest | None) -> None:
         self._maker = maker
         self._aws = maker._aws
         self._arns = maker._arns
@@ -171,59 +171,15 @@ class _Pass:
         self._say(f"certificate {certificate.name} for {', '.join(certificate.domains)} imported into ACM")
 
     async def _web_acl(self, acl: WebAcl) -> None:
-        sets: dict[str, str] = {}
-        for ip_set in acl.ip_sets:
-            sets[ip_set.name] = await self._ip_set(ip_set.name, ip_set.addresses)
-        visibility = _visibility(acl.name)
-        parameters = {
-            "Name": acl.name,
-            "Scope": "REGIONAL",
-            "DefaultAction": {acl.default_action.title(): {}},
-            "Rules": [
-                {"VisibilityConfig": _visibility(str(rule.get("Name", "rule"))), **_with_arns(rule, sets)}
-                for rule in acl.rules
-            ],
-            "VisibilityConfig": visibility,
-        }
-        arn = self._arns.get((WebAcl, acl.name))
-        if arn is None:
-            summary = (await self._aws.call("wafv2", "create_web_acl", **parameters))["Summary"]
-            self._arns[WebAcl, acl.name] = summary["ARN"]
-            self._maker._locks[summary["ARN"]] = (summary["Id"], summary["LockToken"])
-            self._say(f"web ACL {acl.name} created")
-            return
-        id_, token = self._maker._locks[arn]
-        answer = await self._aws.call("wafv2", "update_web_acl", Id=id_, LockToken=token, **parameters)
-        self._maker._locks[arn] = (id_, answer["NextLockToken"])
-        self._say(f"web ACL {acl.name} changed")
-
-    async def _ip_set(self, name: str, addresses: tuple[str, ...]) -> str:
-        arn = self._maker._ip_sets.get(name)
-        if arn is None:
-            family = "IPV6" if any(":" in address for address in addresses) else "IPV4"
-            summary = (
-                await self._aws.call(
-                    "wafv2",
-                    "create_ip_set",
-                    Name=name,
-                    Scope="REGIONAL",
-                    IPAddressVersion=family,
-                    Addresses=list(addresses),
-                )
-            )["Summary"]
-            arn = self._maker._ip_sets[name] = str(summary["ARN"])
-            self._maker._locks[arn] = (summary["Id"], summary["LockToken"])
-            return arn
-        id_, token = self._maker._locks[arn]
-        answer = await self._aws.call(
-            "wafv2", "update_ip_set", Name=name, Scope="REGIONAL", Id=id_, LockToken=token, Addresses=list(addresses)
-        )
-        self._maker._locks[arn] = (id_, answer["NextLockToken"])
-        return arn
+        known = self._arns.get((WebAcl, acl.name))
+        self._arns[WebAcl, acl.name] = await self._maker._web_acls.put(acl, known)
+        self._say(f"web ACL {acl.name} {'changed' if known else 'created'}")
 
     async def _target_group(self, group: TargetGroup) -> None:
         check = group.health_check.parameters(grpc=group.protocol_version == "GRPC")
         arn = self._arns.get((TargetGroup, group.name))
+        if arn:
+            await self._keep(arn, group, "protocol", "port", "target_type", "protocol_version")
         if arn is None:
             answer = await self._aws.call(
                 "elbv2",
@@ -234,17 +190,18 @@ class _Pass:
                 VpcId=await self._vpc(),
                 TargetType=group.target_type,
                 **({"ProtocolVersion": group.protocol_version} if group.protocol_version else {}),
-                **({"Tags": _tags(group.tags)} if group.tags else {}),
+                **({"Tags": key_values(group.tags)} if group.tags else {}),
                 **check,
             )
             arn = self._arns[TargetGroup, group.name] = str(answer["TargetGroups"][0]["TargetGroupArn"])
+            self._maker._parts[TargetGroup, group.name] = group
             self._say(f"target group {group.name} created")
         elif check:
             await self._aws.call("elbv2", "modify_target_group", TargetGroupArn=arn, **check)
             self._say(f"target group {group.name} changed")
         if group.attributes:
             await self._aws.call(
-                "elbv2", "modify_target_group_attributes", TargetGroupArn=arn, Attributes=_tags(group.attributes)
+                "elbv2", "modify_target_group_attributes", TargetGroupArn=arn, Attributes=key_values(group.attributes)
             )
 
     async def _vpc(self) -> str:
@@ -261,8 +218,29 @@ class _Pass:
         by_zone = {subnet["AvailabilityZone"]: subnet for subnet in reversed(answer["Subnets"])}
         return [by_zone[zone] for zone in sorted(by_zone)]
 
+    async def _keep(self, arn: str, part: TargetGroup | LoadBalancer, *fixed: str) -> None:
+        """Bring the tags of what is there to what is described, and refuse what AWS can't change in place."""
+        key = (type(part), part.name)
+        before = self._maker._parts[key]
+        for field in fixed:
+            was, wanted = getattr(before, field), getattr(part, field)
+            if was != wanted:
+                word = _WORDS[type(part)]
+                message = (
+                    f"{word} {part.name} has {field.replace('_', ' ')} {was}, which can't become {wanted} in place"
+                )
+                raise AwsError("Immutable", f"{message}; give the {word} another name", "elbv2:Modify")
+        gone = before.tags.keys() - part.tags.keys()
+        if gone:
+            await self._aws.call("elbv2", "remove_tags", ResourceArns=[arn], TagKeys=sorted(gone))
+        if part.tags and part.tags != before.tags:
+            await self._aws.call("elbv2", "add_tags", ResourceArns=[arn], Tags=key_values(part.tags))
+        self._maker._parts[key] = part
+
     async def _load_balancer(self, balancer: LoadBalancer) -> None:
-        if (LoadBalancer, balancer.name) in self._arns:
+        arn = self._arns.get((LoadBalancer, balancer.name))
+        if arn:
+            await self._keep(arn, balancer, "type", "scheme")
             return
         subnets = await self._subnets(balancer.scheme)
         answer = await self._aws.call(
@@ -272,19 +250,16 @@ class _Pass:
             Type=balancer.type,
             Scheme=balancer.scheme,
             Subnets=[subnet["SubnetId"] for subnet in subnets],
-            **({"Tags": _tags(balancer.tags)} if balancer.tags else {}),
+            **({"Tags": key_values(balancer.tags)} if balancer.tags else {}),
         )
-        made = answer["LoadBalancers"][0]
-        arn = self._arns[LoadBalancer, balancer.name] = made["LoadBalancerArn"]
-        description = f"ELB {arn.partition(':loadbalancer/')[2]}"
-        found = await self._aws.call(
-            "ec2", "describe_network_interfaces", Filters=[{"Name": "description", "Values": [description]}]
-        )
-        self._maker._addresses[balancer.name] = tuple(
-            sorted(interface["PrivateIpAddress"] for interface in found["NetworkInterfaces"])
-        )
+        made = read_load_balancer(answer["LoadBalancers"][0])
+        self._arns[LoadBalancer, balancer.name] = made.arn
+        self._maker._parts[LoadBalancer, balancer.name] = balancer
+        interfaces = await network_interfaces(self._aws, made)
+        self._maker._addresses[balancer.name] = tuple(sorted(interface.address for interface in interfaces))
         kind = "ALB" if balancer.type == "application" else "NLB"
-        self._say(f"{kind} {balancer.name} created: {made['DNSName']}")
+        addresses = ", ".join(self._maker._addresses[balancer.name])
+        self._say(f"{kind} {balancer.name} created at {addresses}: {made.dns_name}")
 
     # --- what is on a load balancer -----------------------------------------------------------------------------------
 
@@ -305,7 +280,9 @@ class _Pass:
 
     async def _modify_attributes(self, kind: str, arn: str, attributes: Mapping[str, str]) -> None:
         parameter = {"load_balancer": "LoadBalancerArn", "listener": "ListenerArn"}[kind]
-        await self._aws.call("elbv2", f"modify_{kind}_attributes", **{parameter: arn, "Attributes": _tags(attributes)})
+        await self._aws.call(
+            "elbv2", f"modify_{kind}_attributes", **{parameter: arn, "Attributes": key_values(attributes)}
+        )
 
     async def _associate(self, arn: str, acl: str | None) -> None:
         if acl is None:
@@ -418,29 +395,6 @@ class _Pass:
     async def _delete_web_acl(self, name: str) -> None:
         arn = self._arns.get((WebAcl, name))
         if arn:
-            id_, token = self._maker._locks[arn]
-            await self._aws.call("wafv2", "delete_web_acl", Name=name, Scope="REGIONAL", Id=id_, LockToken=token)
+            await self._maker._web_acls.delete(name, arn)
             del self._arns[WebAcl, name]
             self._say(f"web ACL {name} deleted")
-
-
-def _tags(pairs: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in pairs.items()]
-
-
-def _visibility(name: str) -> dict[str, Any]:
-    return {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
-
-
-def _with_arns(value: Any, sets: Mapping[str, str]) -> Any:
-    """A rule whose references to IP sets by name are by ARN, as the API wants them."""
-    if isinstance(value, dict):
-        reference = value.get("IPSetReferenceStatement")
-        if isinstance(reference, dict) and "Name" in reference:
-            name = str(reference["Name"])
-            rest = {key: part for key, part in reference.items() if key != "Name"}
-            return {"IPSetReferenceStatement": {"ARN": sets.get(name, name), **rest}}
-        return {key: _with_arns(part, sets) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_arns(part, sets) for part in value]
-    return msgspec.to_builtins(value)

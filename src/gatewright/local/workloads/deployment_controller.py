@@ -32,7 +32,6 @@ from gatewright.local.workloads.replicas import (
 from gatewright.local.workloads.rollout import DESIRED_ANNOTATION, first_replicas, outlived, scales
 from gatewright.local.workloads.state import State
 from gatewright.local.workloads.templates import Deployment, Pod
-from gatewright.local.workloads.timers import Timers
 from gatewright.model import apps, core
 from gatewright.model.meta import Key, Object
 
@@ -48,11 +47,6 @@ class DeploymentController:
         self._state = state
         self._moved: dict[Key, tuple[object, float]] = {}  # what the rollout looked like, and since when
         self.reconciler = Reconciler("deployments", self.reconcile)
-        self._timers = Timers(self.reconciler.enqueue)
-
-    def close(self) -> None:
-        """Forget the timers."""
-        self._timers.close()
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Deployment to where it should be."""
@@ -141,7 +135,7 @@ class DeploymentController:
             return False
         left = since + deployment.spec.progress_deadline_seconds - now
         if left > 0:
-            self._timers.set(key, left)
+            self.reconciler.enqueue_later(key, left)
         return left <= 0
 
 
@@ -153,11 +147,6 @@ class ReplicaSetController:
         self._state = state
         self._expectations = Expectations()
         self.reconciler = Reconciler("replicasets", self.reconcile)
-        self._timers = Timers(self.reconciler.enqueue)
-
-    def close(self) -> None:
-        """Forget the timers."""
-        self._timers.close()
 
     async def reconcile(self, key: Key) -> None:
         """Bring one ReplicaSet to where it should be."""
@@ -181,9 +170,9 @@ class ReplicaSetController:
             await self._client.patch(apps.ReplicaSet, key, patch, subresource="status")
         waits = [wait for pod in active if (wait := available_in(pod, replica_set.spec.min_ready_seconds))]
         if waits:
-            self._timers.set(key, min(waits))
+            self.reconciler.enqueue_later(key, min(waits))
         if unseen or deleted:
-            self._timers.set(key, 5.0)
+            self.reconciler.enqueue_later(key, 5.0)
 
     async def _create(self, owner: str, body: dict[str, Any]) -> None:
         pod = msgspec.json.decode(await self._client.create(body), type=Pod)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gatewright.model import meta
 from gatewright.model.meta import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, so that no word comes out
@@ -26,7 +27,7 @@ def short_hash(*parts: Any, length: int = 10) -> str:
 
 def timestamp() -> str:
     """Now, as Kubernetes writes it: RFC 3339 in UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return meta.timestamp(datetime.now(UTC))
 
 
 def seconds_since(moment: str) -> float:

@@ -13,7 +13,6 @@ from gatewright.local.workloads.replicas import available_in, is_active, pod_fro
 from gatewright.local.workloads.slices import is_ready
 from gatewright.local.workloads.state import State
 from gatewright.local.workloads.templates import DaemonSet, Pod, StatefulSet
-from gatewright.local.workloads.timers import Timers
 from gatewright.model import apps, core
 from gatewright.model.meta import Key
 
@@ -27,11 +26,6 @@ class StatefulSetController:
         self._client = client
         self._state = state
         self.reconciler = Reconciler("statefulsets", self.reconcile)
-        self._timers = Timers(self.reconciler.enqueue)
-
-    def close(self) -> None:
-        """Forget the timers."""
-        self._timers.close()
 
     async def reconcile(self, key: Key) -> None:
         """Bring one StatefulSet to where it should be."""
@@ -48,7 +42,7 @@ class StatefulSetController:
         await self._step(stateful_set, pods, revision)
         waits = [w for pod in pods.values() if (w := available_in(pod, stateful_set.spec.min_ready_seconds))]
         if waits:
-            self._timers.set(key, min(waits))
+            self.reconciler.enqueue_later(key, min(waits))
 
     async def _step(self, stateful_set: StatefulSet, pods: dict[str, Pod], revision: str) -> None:
         in_order = stateful_set.spec.pod_management_policy != "Parallel"
@@ -78,11 +72,6 @@ class DaemonSetController:
         self._client = client
         self._state = state
         self.reconciler = Reconciler("daemonsets", self.reconcile)
-        self._timers = Timers(self.reconciler.enqueue)
-
-    def close(self) -> None:
-        """Forget the timers."""
-        self._timers.close()
 
     async def reconcile(self, key: Key) -> None:
         """Bring one DaemonSet to where it should be."""
@@ -110,7 +99,7 @@ class DaemonSetController:
                 await self._client.delete(core.Pod, pod.key, uid=pod.metadata.uid)
         waits = [wait for pod in pods if (wait := available_in(pod, daemon_set.spec.min_ready_seconds))]
         if waits:
-            self._timers.set(key, min(waits))
+            self.reconciler.enqueue_later(key, min(waits))
 
 
 def _revision_of(pod: Pod) -> str:

@@ -59,7 +59,7 @@ class Workloads:
     async def run(self) -> None:
         """Run until cancelled."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._close)
+            stack.callback(self._kubelet.close)
             await self._kubelet.register()
             for reconciler in self._reconcilers:
                 await stack.enter_async_context(reconciler)
@@ -87,8 +87,13 @@ class Workloads:
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run(), name="workloads")
         started = asyncio.create_task(self._started.wait())
-        await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
-        started.cancel()
+        try:
+            await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.__aexit__()
+            raise
+        finally:
+            started.cancel()
         if self._task.done():
             await self._task
         return self
@@ -181,11 +186,6 @@ class Workloads:
     def _ports_changed(self, pod: Pod) -> None:
         for service in self._state.services_of(pod):
             self._services.reconciler.enqueue(service.key)
-
-    def _close(self) -> None:
-        self._kubelet.close()
-        for controller in (self._deployments, self._replica_sets, self._stateful_sets, self._daemon_sets):
-            controller.close()
 
 
 def _each(changes: Iterable[Change[Key, T]], enqueue: Callable[[Key], None]) -> None:

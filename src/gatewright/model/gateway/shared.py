@@ -10,6 +10,8 @@ from gatewright.model.meta import Condition, Model
 GROUP: Final = "gateway.networking.k8s.io"
 API_VERSION: Final = f"{GROUP}/v1"
 EXPERIMENTAL_GROUP: Final = "gateway.networking.x-k8s.io"
+GATEWAY_NAME: Final = f"{GROUP}/gateway-name"
+"""The label by which what was made for a Gateway names it (GEP-1762)."""
 
 _SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 

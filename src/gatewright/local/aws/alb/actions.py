@@ -39,9 +39,8 @@ MATCHES, TRANSFORM, SCRIPT, SESSION = "matches", "transform", "script", "session
 """Names of the HTTP filters that routes configure."""
 
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-_PORTS = {"HTTP": "80", "HTTPS": "443"}
 _TRANSFORMED = {"host-header-rewrite": ":authority", "url-rewrite": ":path"}
-_DEFAULT_DURATION = 86400
+_DEFAULT_DURATION = "86400"
 _GROUP_COOKIE = "AWSALBTG"
 
 
@@ -152,7 +151,7 @@ def _stick(group: TargetGroup, sticky_seconds: int | None, configuration: Any) -
         context |= {"group": group_id(group), "group_seconds": str(sticky_seconds)}
     kind = attributes.get("stickiness.type", "lb_cookie")
     if attributes.get("stickiness.enabled") == "true" and kind in ("lb_cookie", "app_cookie"):
-        seconds = attributes.get(f"stickiness.{kind}.duration_seconds", str(_DEFAULT_DURATION))
+        seconds = attributes.get(f"stickiness.{kind}.duration_seconds", _DEFAULT_DURATION)
         context |= {"stickiness": kind, "seconds": seconds}
         if kind == "app_cookie":
             context["cookie"] = attributes.get("stickiness.app_cookie.cookie_name", "")

@@ -26,6 +26,7 @@ from gatewright.local.aws.alb.actions import MATCHES, SCRIPT, SESSION, TRANSFORM
 from gatewright.local.aws.alb.answers import local_replies, page
 from gatewright.local.aws.alb.conditions import PATH_HEADER, SOURCE_HEADER
 from gatewright.local.aws.alb.scripts import actions, append_port, trace, transforms
+from gatewright.local.aws.pools import number
 from gatewright.local.aws.state import Bound, Listener, LoadBalancer, Node
 from gatewright.local.aws.tls import server_context
 
@@ -40,7 +41,8 @@ _STREAM_WINDOW = 256 * 1024
 _CONNECTION_WINDOW = 1024 * 1024
 _CONNECTION_BUFFER = 256 * 1024
 _DRAIN = 1
-_DEFAULT_IDLE, _DEFAULT_KEEP_ALIVE = "60", "3600"
+_DEFAULT_IDLE, _DEFAULT_KEEP_ALIVE = 60, 3600
+"""Seconds."""
 _DEFAULT_PORTS = frozenset({80, 443})
 _COPIED = ((PATH_HEADER, "%PATH(NQ)%"), (SOURCE_HEADER, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"))
 _PLAIN_TO_TLS = "The plain HTTP request was sent to HTTPS port"
@@ -116,9 +118,9 @@ def manager(balancer: LoadBalancer, listener: Listener, surroundings: Surroundin
     message.strip_any_host_port = is_default_port and not preserves_host
     message.upgrade_configs.add(upgrade_type="websocket")
     common = message.common_http_protocol_options
-    common.max_connection_duration.seconds = _seconds(attributes, "client_keep_alive.seconds", _DEFAULT_KEEP_ALIVE)
+    common.max_connection_duration.seconds = int(number(attributes, "client_keep_alive.seconds", _DEFAULT_KEEP_ALIVE))
     message.http1_safe_max_connection_duration = True  # the last request's answer says that the connection is closed
-    idle = _seconds(attributes, "idle_timeout.timeout_seconds", _DEFAULT_IDLE)
+    idle = int(number(attributes, "idle_timeout.timeout_seconds", _DEFAULT_IDLE))
     common.idle_timeout.seconds = idle
     message.stream_idle_timeout.seconds = idle
     message.request_headers_timeout.seconds = idle
@@ -215,8 +217,3 @@ def _answer_all(
     message.access_log.extend(surroundings.access_logs)
     _add(message, "router", router_pb2.Router())
     chain.filters.add(name="http").typed_config.Pack(message, deterministic=True)
-
-
-def _seconds(attributes: Mapping[str, str], name: str, default: str) -> int:
-    value = attributes.get(name, default)
-    return int(value) if value.isdigit() else int(default)

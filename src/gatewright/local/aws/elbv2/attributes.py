@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from gatewright.local.aws.elbv2.errors import invalid, misconfigured
+from gatewright.local.aws.elbv2.models import Document
 
 _DAY = 86400
 
@@ -216,6 +217,11 @@ def wanted(request: Iterable[Mapping[str, str]]) -> dict[str, str]:
             raise invalid(f"Attribute key '{key}' was specified more than once")
         values[key] = item.get("Value", "")
     return values
+
+
+def document(values: Mapping[str, str]) -> Document:
+    """As the Describe* and Modify* operations show them."""
+    return {"Attributes": [{"Key": key, "Value": value} for key, value in values.items()]}
 
 
 def _check(known: Mapping[str, Attribute], values: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ def checked(protocol: str, target_type: str, version: str, asked: Document, befo
 
     `asked` are those of the request; what it doesn't have stays as `before`, or gets the default.
     """
-    given = {name: asked[name] for name in SETTINGS if name in asked}
+    given = {name: asked[name] for name in SETTINGS if asked.get(name) not in (None, {})}
     if target_type == "lambda":
         return _of_functions(given, before or {})
     if given.get("HealthCheckEnabled") is False:

@@ -300,7 +300,7 @@ def describe_listener_certificates(elb: Backend, request: Document) -> Document:
 def describe_listener_attributes(elb: Backend, request: Document) -> Document:
     """DescribeListenerAttributes."""
     listener = elb.listener(request["ListenerArn"])
-    return {"Attributes": [{"Key": key, "Value": value} for key, value in listener.attributes.items()]}
+    return attributes.document(listener.attributes)
 
 
 def modify_listener_attributes(elb: Backend, request: Document) -> Document:

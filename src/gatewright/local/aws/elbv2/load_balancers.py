@@ -225,7 +225,7 @@ def set_ip_address_type(elb: Backend, request: Document) -> Document:
 def describe_load_balancer_attributes(elb: Backend, request: Document) -> Document:
     """DescribeLoadBalancerAttributes."""
     load_balancer = elb.load_balancer(request["LoadBalancerArn"])
-    return {"Attributes": [{"Key": key, "Value": value} for key, value in load_balancer.attrs.items()]}
+    return attributes.document(load_balancer.attrs)
 
 
 def modify_load_balancer_attributes(elb: Backend, request: Document) -> Document:

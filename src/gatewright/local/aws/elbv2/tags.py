@@ -11,12 +11,21 @@ from gatewright.local.aws.elbv2.errors import Refusal, invalid
 from gatewright.local.aws.elbv2.models import Document
 
 _DESCRIBED = 20
+_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
+"""`\\p{L}\\p{Z}\\p{N}_.:/=+-@` (ELBv2 API reference, Tag), near enough; control characters are refused below."""
 
 
 def checked(tags: list[Document] | None, before: dict[str, str] | None = None) -> list[Document]:
     """Tags of a request, for something that has `before`. Raises a refusal."""
     tags = tags or []
     keys = [tag.get("Key", "") for tag in tags]
+    for number, tag in enumerate(tags, 1):
+        for field, text in (("key", tag.get("Key", "")), ("value", tag.get("Value") or "")):
+            if not _TEXT.fullmatch(text) or any(character < " " for character in text):
+                raise invalid(
+                    f"Value '{text}' at 'tags.{number}.member.{field}' failed to satisfy constraint: "
+                    r"Member must satisfy regular expression pattern: ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"
+                )
     for key in keys:
         if key.lower().startswith("aws:"):
             raise invalid(f"The tag key '{key}' is not valid: keys that start with 'aws:' are reserved")

@@ -189,7 +189,7 @@ def delete_target_group(elb: Backend, request: Document) -> Document:
 def describe_target_group_attributes(elb: Backend, request: Document) -> Document:
     """DescribeTargetGroupAttributes."""
     group = elb.target_group(request["TargetGroupArn"])
-    return {"Attributes": [{"Key": key, "Value": value} for key, value in group.attributes.items()]}
+    return attributes.document(group.attributes)
 
 
 def modify_target_group_attributes(elb: Backend, request: Document) -> Document:

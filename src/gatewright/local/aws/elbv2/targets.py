@@ -14,18 +14,11 @@ from gatewright.local.aws.elbv2 import forwarding, quotas
 from gatewright.local.aws.elbv2.backend import Backend
 from gatewright.local.aws.elbv2.errors import Refusal, invalid
 from gatewright.local.aws.elbv2.models import Document, Registration, TargetGroup
+from gatewright.local.aws.reasons import DISABLED, DRAINING, NOT_IN_USE, NOT_REGISTERED, REGISTERING
 from gatewright.local.aws.state import TargetHealth, TargetKey
 
 _OUTSIDE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
 """Where targets may be outside of the VPC (RFC 1918, RFC 6598)."""
-
-_REGISTERING = TargetHealth("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
-_NOT_IN_USE = TargetHealth(
-    "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
-)
-_NOT_REGISTERED = TargetHealth("unused", "Target.NotRegistered", "Target is not registered to the target group")
-_DRAINING = TargetHealth("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
-_UNCHECKED = TargetHealth("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled")
 
 
 def register_targets(elb: Backend, request: Document) -> Document:
@@ -200,11 +193,11 @@ def describe_target_health(elb: Backend, request: Document) -> Document:
     now = time.monotonic()
     in_use = bool(elb.users(group.arn))
     known = {key: _Described(one, _health(elb, group, one, in_use)) for key, one in group.targets.items()}
-    known |= {key: _Described(one.registration, _DRAINING) for key, one in group.draining.items() if one.until > now}
+    known |= {key: _Described(one.registration, DRAINING) for key, one in group.draining.items() if one.until > now}
     if request.get("Targets"):
         keys = [(asked.get("Id", ""), asked.get("Port", group.port)) for asked in request["Targets"]]
         known = {
-            key: known.get(key) or _Described(Registration(*key, "", now), _NOT_REGISTERED)
+            key: known.get(key) or _Described(Registration(*key, "", now), NOT_REGISTERED)
             for key in dict.fromkeys(keys)
         }
     return {"TargetHealthDescriptions": [_document(group, one) for one in known.values()]}
@@ -212,9 +205,9 @@ def describe_target_health(elb: Backend, request: Document) -> Document:
 
 def _health(elb: Backend, group: TargetGroup, registration: Registration, in_use: bool) -> TargetHealth:
     if not in_use:
-        return _NOT_IN_USE
+        return NOT_IN_USE
     if group.target_type == "lambda":
-        return _UNCHECKED
+        return DISABLED
     if group.target_type == "instance":
         instance = backend("ec2").get_instance_by_id(registration.id)
         state = instance.state if instance else "terminated"
@@ -223,8 +216,8 @@ def _health(elb: Backend, group: TargetGroup, registration: Registration, in_use
     key = TargetKey(group.arn, registration.id, registration.port)
     health = elb.cloud.health.get(key)
     # What was said before it was registered again, or before its group was used, doesn't hold any more.
-    if health is None or health.state == "draining" or health.description == _NOT_IN_USE.description:
-        return _REGISTERING
+    if health is None or health.state == "draining" or health.description == NOT_IN_USE.description:
+        return REGISTERING
     return health
 
 

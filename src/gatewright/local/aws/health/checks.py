@@ -6,7 +6,6 @@ import asyncio
 import zlib
 from collections import deque
 from ipaddress import IPv4Network
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -52,9 +51,7 @@ class HealthChecks:
         self._planned([Change(key, None, value) for key, value in self._plan.items()])
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._open = False
         for checked in self._checked.values():
             checked.stop()

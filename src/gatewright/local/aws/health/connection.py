@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
 from gatewright.local.aws.state import Bound
+from gatewright.local.block import is_loopback
 
 USER_AGENT: Final = "ELB-HealthChecker/2.0"
 
@@ -65,16 +65,9 @@ async def connected(
 def _open(to: Bound, source: str) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in to.address else socket.AF_INET, socket.SOCK_STREAM)
     opened.setblocking(False)
-    if _loopback(source) and _loopback(to.address):
+    if is_loopback(source) and is_loopback(to.address):
         with contextlib.suppress(OSError):  # where the system has one loopback address, it chooses
             opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         with contextlib.suppress(OSError):
             opened.bind((source, 0))
     return opened
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(address).is_loopback
-    except ValueError:
-        return False

@@ -13,6 +13,15 @@ from typing import Literal
 from msgspec import Struct
 
 from gatewright.flow import Collection, Context
+from gatewright.local.aws.reasons import (
+    DISABLED,
+    DRAINING,
+    IP_UNUSABLE,
+    NOT_EMULATED,
+    NOT_IN_USE,
+    NOT_RUNNING,
+    ZONE_NOT_ENABLED,
+)
 from gatewright.local.aws.state import (
     Action,
     Bound,
@@ -26,23 +35,6 @@ from gatewright.local.aws.state import (
     TargetHealth,
     TargetKey,
 )
-
-DRAINING = TargetHealth("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
-NOT_IN_USE = TargetHealth(
-    "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
-)
-ZONE_NOT_ENABLED = TargetHealth(
-    "unused",
-    "Target.NotInUse",
-    "Target is in an Availability Zone that is not enabled for the load balancer",
-)
-NOT_RUNNING = TargetHealth("unused", "Target.InvalidState", "Target is in the terminated or stopped state")
-IP_UNUSABLE = TargetHealth(
-    "unused", "Target.IpUnusable", "The IP address cannot be used as a target, as it is in use by a load balancer"
-)
-DISABLED = TargetHealth("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled")
-NOT_EMULATED = TargetHealth("unavailable", "Elb.InternalError", "Health checks failed due to an internal error")
-"""Of Lambda functions: there is nothing here that runs them."""
 
 
 class Check(Struct, frozen=True):
@@ -68,6 +60,8 @@ class Check(Struct, frozen=True):
     """Whether TLS 1.3 is spoken; otherwise 1.2 is the newest."""
     proxy_header: bool = False
     """Whether the connection begins with a header of the proxy protocol (v2, LOCAL)."""
+    opened: bool = True
+    """False where `to` is a load balancer's that doesn't serve it yet; when it does is the moment for a check."""
     explains: bool = True
     """Whether the API tells a wrong status from a timeout from any other failure, as it does of ALBs."""
 
@@ -114,6 +108,7 @@ class _Planner:
         self._balancers_by_address = state.load_balancers.index(
             lambda _key, balancer: [node.address for node in balancer.nodes]
         )
+        self._targets_by_group = state.targets.index(lambda key, _target: [key.group])
         self._uses = state.flow.derive("load balancers of target groups", state.target_groups, self._uses_of)
 
     def of(self, ctx: Context, key: TargetKey, target: Target) -> Check | TargetHealth | None:
@@ -139,11 +134,49 @@ class _Planner:
         owners = {balancer.arn for balancer in ctx.lookup(self._balancers_by_address, address)}
         if group.target_type == "ip" and not owners.isdisjoint(use.balancer.arn for use in uses):
             return IP_UNUSABLE
+        if owners and self._circles(ctx, target):
+            return IP_UNUSABLE
         port = target.key.port if group.health_check.port == "traffic-port" else int(group.health_check.port)
         # An address of ours answers where the data plane really opened it, and nowhere else.
         ours = bool(owners) or (self._unreal is not None and ip_address(address) in self._unreal)
         to = ctx.get(self._state.sockets, Socket(address, port, "TCP")) if ours else Bound(address, port)
-        return _check(group, target, use, node, f"{address}:{port}", to)
+        opened = all(self._is_open(ctx, balancer, port) for balancer in owners)
+        return _check(group, target, use, node, f"{address}:{port}", to, opened=opened)
+
+    def _is_open(self, ctx: Context, balancer: str, port: int) -> bool:
+        """Whether a load balancer serves a port by now."""
+        found = ctx.lookup(self._listeners_by_balancer, balancer)
+        return any(ctx.get(self._state.served, each.arn) is True for each in found if each.port == port)
+
+    def _circles(self, ctx: Context, target: Target) -> bool:
+        """Whether a connection to a target would come to it again, over NLBs alone: it would never end.
+
+        AWS lets it circle. Here the load balancers are one process, which has other connections to carry. What passes
+        an ALB ends there (X-Forwarded-For of more than 30 addresses is answered 463).
+        """
+        seen: set[str] = set()
+        left = [target]
+        while left:
+            found = left.pop()
+            for group in self._groups_at(ctx, found):
+                if group == target.key.group:
+                    return True
+                if group not in seen:
+                    seen.add(group)
+                    left += ctx.lookup(self._targets_by_group, group)
+        return False
+
+    def _groups_at(self, ctx: Context, target: Target) -> set[str]:
+        """The target groups of the NLB's listeners that a target is."""
+        return {
+            group
+            for address in target.addresses
+            for balancer in ctx.lookup(self._balancers_by_address, address)
+            if balancer.type == "network"
+            for listener in ctx.lookup(self._listeners_by_balancer, balancer.arn)
+            if listener.port == target.key.port
+            for group in _groups(listener.action)
+        }
 
     def _uses_of(self, ctx: Context, arn: str, _group: TargetGroup) -> tuple[_Use, ...]:
         listeners = list(ctx.lookup(self._listeners_by_group, arn))
@@ -181,7 +214,9 @@ def _checking(uses: tuple[_Use, ...], target: Target) -> tuple[_Use, Node | None
     return uses[0], None
 
 
-def _check(group: TargetGroup, target: Target, use: _Use, node: Node, place: str, to: Bound | None) -> Check:
+def _check(
+    group: TargetGroup, target: Target, use: _Use, node: Node, place: str, to: Bound | None, *, opened: bool
+) -> Check:
     check = group.health_check
     application = group.protocol in ("HTTP", "HTTPS")
     version: Literal["HTTP1", "HTTP2", "GRPC"] = group.protocol_version or "HTTP1"
@@ -200,6 +235,7 @@ def _check(group: TargetGroup, target: Target, use: _Use, node: Node, place: str
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
         tls13=use.tls13,
+        opened=opened,
         proxy_header=group.attributes.get("proxy_protocol_v2.enabled") == "true",
         explains=application,
     )

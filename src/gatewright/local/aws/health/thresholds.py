@@ -12,11 +12,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from gatewright.local.aws.reasons import CHECKING, HEALTHY, REGISTERING
 from gatewright.local.aws.state import TargetHealth
-
-REGISTERING: Final = TargetHealth("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
-CHECKING: Final = TargetHealth("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
-HEALTHY: Final = TargetHealth("healthy")
 
 
 class Verdict(Struct, frozen=True):

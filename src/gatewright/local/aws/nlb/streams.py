@@ -15,6 +15,7 @@ from xds.type.matcher.v3 import matcher_pb2
 
 from gatewright.envoy.resources import Ref, Resource, resource
 from gatewright.envoy.routes import NOWHERE
+from gatewright.local.aws.pools import number
 from gatewright.local.aws.state import Bound, Listener, Node, Transport
 from gatewright.local.aws.tls import server_context
 
@@ -63,7 +64,7 @@ class Route(NamedTuple):
     sticky: bool
 
 
-class Front(Struct, frozen=True):
+class NodeSocket(Struct, frozen=True):
     """A listener's socket on one node. The last route is for clients that no other is for."""
 
     listener: Listener
@@ -78,29 +79,29 @@ class Front(Struct, frozen=True):
         return f"{self.listener.arn}@{self.node.address}/{self.transport}"
 
 
-def listener_resource(front: Front, certificates: Sequence[str] = ()) -> Resource:
-    """The Envoy listener of a front; it follows the convention of `served`. TLS ends with these certificates' ARNs."""
-    message = listener_pb2.Listener(name=front.name)
+def listener_resource(socket: NodeSocket, certificates: Sequence[str] = ()) -> Resource:
+    """The Envoy listener of a socket; it follows the convention of `served`. TLS ends with these certificates' ARNs."""
+    message = listener_pb2.Listener(name=socket.name)
     address = message.address.socket_address
-    address.address, address.port_value = front.bound
+    address.address, address.port_value = socket.bound
     awaited: tuple[Ref, ...] = ()
-    if front.transport == "UDP":
+    if socket.transport == "UDP":
         address.protocol = address_pb2.SocketAddress.UDP
-        _pass_datagrams(message, front.routes[-1])
+        _pass_datagrams(message, socket.routes[-1])
     else:
         message.enable_reuse_port.value = False
-        if any(route.offer.asked for route in front.routes):
+        if any(route.offer.asked for route in socket.routes):
             inspector = message.listener_filters.add(name="tls inspector")
             inspector.typed_config.Pack(tls_inspector_pb2.TlsInspector())
-        for route in front.routes:
+        for route in socket.routes:
             chain = _chain(message, route)
-            _pass_connections(chain, route, front.listener)
+            _pass_connections(chain, route, socket.listener)
             if certificates:
-                context, awaited = server_context(certificates, front.listener.ssl_policy, route.offer.protocols)
+                context, awaited = server_context(certificates, socket.listener.ssl_policy, route.offer.protocols)
                 chain.transport_socket.name = "tls"
                 chain.transport_socket.typed_config.Pack(context)
-    needs = {ref for route in front.routes for ref, _ in route.shares}
-    return resource(front.name, message.SerializeToString(), needs=needs, parts=(front.listener.arn, *awaited))
+    needs = {ref for route in socket.routes for ref, _ in route.shares}
+    return resource(socket.name, message.SerializeToString(), needs=needs, parts=(socket.listener.arn, *awaited))
 
 
 def _chain(message: listener_pb2.Listener, route: Route) -> listener_components_pb2.FilterChain:
@@ -151,5 +152,4 @@ def _idle_timeout(listener: Listener) -> int:
     """Seconds; of a TLS listener it can't be changed."""
     if listener.protocol == "TLS":
         return _TCP_IDLE
-    found = listener.attributes.get(_IDLE, "")
-    return int(found) if found.isdecimal() and len(found) < 6 else _TCP_IDLE
+    return int(number(listener.attributes, _IDLE, _TCP_IDLE))

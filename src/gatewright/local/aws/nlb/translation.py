@@ -8,7 +8,7 @@ import structlog
 
 from gatewright.envoy.resources import Resource
 from gatewright.flow import Collection, Context
-from gatewright.local.aws.nlb.streams import Front, Route, listener_resource, offers_of
+from gatewright.local.aws.nlb.streams import NodeSocket, Route, listener_resource, offers_of
 from gatewright.local.aws.pools import CLIENT, PoolKey, alpns, transports
 from gatewright.local.aws.state import (
     CloudState,
@@ -52,13 +52,13 @@ class _Translation:
             if not certificates:
                 _log.warning("a TLS listener has no certificate to serve", listener=listener.arn)
                 return {}
-        fronts = self._fronts(ctx, load_balancer, listener, listener.action)
-        made = [listener_resource(front, certificates) for front in fronts]
+        sockets = self._sockets(ctx, load_balancer, listener, listener.action)
+        made = [listener_resource(socket, certificates) for socket in sockets]
         return {each.name: each for each in made}
 
-    def _fronts(
+    def _sockets(
         self, ctx: Context, load_balancer: LoadBalancer, listener: Listener, action: Forward
-    ) -> Iterator[Front]:
+    ) -> Iterator[NodeSocket]:
         groups = [(ctx.get(self._state.target_groups, arn), weight) for arn, weight in action.groups]
         known = [(group, weight) for group, weight in groups if group]
         for node in load_balancer.nodes:
@@ -66,7 +66,7 @@ class _Translation:
                 bound = ctx.get(self._state.sockets, Socket(node.address, listener.port, transport))
                 if bound:
                     routes = tuple(self._routes(ctx, listener, known, node, transport))
-                    yield Front(listener, node, transport, bound, routes)
+                    yield NodeSocket(listener, node, transport, bound, routes)
 
     def _routes(
         self, ctx: Context, listener: Listener, groups: Sequence[Weighted], node: Node, transport: Transport

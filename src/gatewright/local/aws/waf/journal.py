@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gatewright.local.aws.waf.documents import Unsupported
 
@@ -59,7 +59,7 @@ class Journal:
             for rule, verdict in verdicts:
                 counts[rule, verdict] += 1
                 samples = self._samples.setdefault((acl, rule), deque(maxlen=_SAMPLES))
-                samples.append(_of(sample, verdict, labels))
+                samples.append(structs.replace(sample, verdict=verdict, labels=labels))
 
     def tell(self, acl: str, unsupported: Sequence[Unsupported]) -> None:
         """Which parts of a web ACL have no effect here."""
@@ -110,17 +110,3 @@ class Journal:
 def _words(outcome: Mapping[str, Any], name: str) -> list[str]:
     text = outcome.get(name) or ""
     return text.split() if isinstance(text, str) else []
-
-
-def _of(sample: Sample, verdict: Verdict, labels: tuple[str, ...]) -> Sample:
-    return Sample(
-        sample.at,
-        verdict,
-        sample.client,
-        sample.method,
-        sample.uri,
-        sample.version,
-        sample.headers,
-        labels,
-        sample.status,
-    )

@@ -241,7 +241,7 @@ def _field(field: Mapping[str, Any]) -> dict[str, Any]:
                 "part": name.lower(),
                 "scope": content["MatchScope"],
                 "oversize": _oversize(content["OversizeHandling"]),
-                **_listed(content["MatchPattern"], name),
+                **_listed(content["MatchPattern"]),
             }
         case "HeaderOrder":
             return {"part": "header_order"}
@@ -254,7 +254,7 @@ def _oversize(handling: str) -> str | None:
     return None if handling == "CONTINUE" else handling
 
 
-def _listed(pattern: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _listed(pattern: Mapping[str, Any]) -> dict[str, Any]:
     """Of which headers or cookies: no `names` for all of them, else those that are included, or all others."""
     for kind, names in pattern.items():
         if kind != "All" and names is not None:

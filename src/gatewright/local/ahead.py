@@ -1,0 +1,79 @@
+"""What an edge has before the rest of it is even imported: its addresses, and the emulated AWS.
+
+That is a process of its own, which takes longest of all parts to start: it imports while this one does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from gatewright.local.aws.process import AwsProcess
+from gatewright.local.block import Block
+from gatewright.local.manifests import Manifests
+
+CLUSTER = "gatewright"
+_ELSEWHERE = "10.0.0.0/16"
+"""The VPC's addresses where the system has no loopback addresses to spare."""
+_ANNOTATIONS = "service.beta.kubernetes.io/aws-load-balancer-"
+_CLASSES = "service.k8s.aws/"
+
+
+class EdgeError(Exception):
+    """The edge can't start; the text says why and what to do."""
+
+
+class Ahead:
+    """A claimed block of addresses and, with `aws`, an emulated AWS that starts (`async with`; doesn't wait for it).
+
+    The clocks of the AWS run `pace` times as fast as they say.
+    """
+
+    def __init__(self, *, aws: bool = False, pace: float = 1.0) -> None:
+        self.pace = pace
+        self.aws: AwsProcess | None = None
+        self.on_exit: Callable[[int], None] | None = None
+        """Called when the emulated AWS ends by itself, with its exit status."""
+        self._wanted = aws
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Ahead:
+        async with AsyncExitStack() as stack:
+            self.block = stack.enter_context(contextlib.closing(Block()))
+            if self._wanted:
+                network = _ELSEWHERE if self.block.shared else self.block.network
+                self.aws = AwsProcess(network, pace=self.pace, cluster=CLUSTER, on_exit=self._ended)
+                try:
+                    await self.aws.start()
+                except OSError as error:
+                    raise EdgeError(f"the emulated AWS can't start: {error}") from error
+                stack.push_async_exit(self.aws)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _ended(self, status: int) -> None:
+        if self.on_exit:
+            self.on_exit(status)
+
+
+def asks_for_aws(manifests: Manifests) -> bool:
+    """Whether anything in the manifests is for AWS: an edge description, an EdgeBinding, a load balancer of AWS's."""
+    return manifests.front is not None or any(
+        manifest.kind == "EdgeBinding" or _annotated(manifest.content) for manifest in manifests.objects
+    )
+
+
+def _annotated(content: dict[str, object]) -> bool:
+    spec = content.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    infrastructure = spec.get("infrastructure")
+    places = [content.get("metadata"), infrastructure]
+    marks = [place.get("annotations") for place in places if isinstance(place, dict)]
+    names = [str(name) for found in marks if isinstance(found, dict) for name in found]
+    return any(name.startswith(_ANNOTATIONS) for name in names) or str(spec.get("loadBalancerClass", "")).startswith(
+        _CLASSES
+    )
