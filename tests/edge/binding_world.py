@@ -15,8 +15,8 @@ from tests.edge.service_world import until
 from gatewright.aws import Aws, views
 from gatewright.cluster import Client, NotFound
 from gatewright.controller import GatewayController
-from gatewright.edge.bindings import EdgeBindings
-from gatewright.edge.groups import Pace
+from gatewright.edge.binding.bindings import EdgeBindings
+from gatewright.edge.binding.groups import Pace
 from gatewright.flow import Flow
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.aws.emulation import EmulatedAws

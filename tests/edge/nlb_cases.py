@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gatewright.aws import views
-from gatewright.edge import nlboperations as operations
-from gatewright.edge.nlb import DesiredLoadBalancer, desired_load_balancer
-from gatewright.edge.nlbactual import Actual, Made, after
-from gatewright.edge.nlboperations import Operation
-from gatewright.edge.subnets import Network, SecurityGroup, Subnet
+from gatewright.edge.nlb import operations as operations
+from gatewright.edge.nlb.actual import Actual, Made, after
+from gatewright.edge.nlb.desired import DesiredLoadBalancer, desired_load_balancer
+from gatewright.edge.nlb.operations import Operation
+from gatewright.edge.nlb.subnets import Network, SecurityGroup, Subnet
 from gatewright.model.codec import decode
 from gatewright.model.core import Node, Service
 from gatewright.model.discovery import EndpointSlice

@@ -11,7 +11,7 @@ from typing import Any
 from gatewright.aws import Aws, views
 from gatewright.cluster import Client
 from gatewright.cluster import NotFound as Missing
-from gatewright.edge.services import ServiceLoadBalancers
+from gatewright.edge.nlb.services import ServiceLoadBalancers
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.block import Block

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.edge.nlb_cases import ANNOTATION, a_service
 
-from gatewright.edge.annotations import Settings, is_ours, read
+from gatewright.edge.nlb.annotations import Settings, is_ours, read
 from gatewright.model.codec import decode
 from gatewright.model.core import Service
 

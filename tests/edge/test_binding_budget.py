@@ -21,10 +21,10 @@ from tests.edge.binding_world import (
 )
 from tests.edge.service_world import spent
 
-from gatewright.edge.bindingstatus import Observed, edge_binding_status
-from gatewright.edge.claims import Claims
-from gatewright.edge.groups import Pace
-from gatewright.edge.targets import Plan, TargetKey, Wanted
+from gatewright.edge.binding.claims import Claims
+from gatewright.edge.binding.groups import Pace
+from gatewright.edge.binding.status import Observed, edge_binding_status
+from gatewright.edge.binding.targets import Plan, TargetKey, Wanted
 from gatewright.local.block import Block
 from gatewright.model.edgebinding import AwsFront, EdgeBinding, EdgeBindingSpec, GatewayReference, TargetGroupReference
 from gatewright.model.meta import Key

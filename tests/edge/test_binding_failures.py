@@ -27,8 +27,8 @@ from tests.edge.service_world import spent
 
 from gatewright.aws import Aws
 from gatewright.cluster import Client
-from gatewright.edge.bindings import EdgeBindings
-from gatewright.edge.groups import Pace
+from gatewright.edge.binding.bindings import EdgeBindings
+from gatewright.edge.binding.groups import Pace
 from gatewright.local.block import Block
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import HTTPRoute

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.fuzz.manifests import key_pair, typed
 
 from gatewright.aws.views import HealthCheck, TargetGroup
-from gatewright.edge.health import Verdict, health_check_routable, matches
+from gatewright.edge.binding.health import Verdict, health_check_routable, matches
 from gatewright.flow import Flow
 from gatewright.model.gateway.shared import GROUP
 from gatewright.model.meta import Key

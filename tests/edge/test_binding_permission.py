@@ -20,7 +20,7 @@ from tests.edge.binding_world import (
     until,
 )
 
-from gatewright.edge.permission import NAMESPACES_TAG, refusal
+from gatewright.edge.binding.permission import NAMESPACES_TAG, refusal
 from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import EdgeBinding

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.aws.views import Target, TargetHealth
-from gatewright.edge.targets import Peers, Plan, TargetKey, Wanted, plan
+from gatewright.edge.binding.targets import Peers, Plan, TargetKey, Wanted, plan
 
 A, B = "front", "second"
 KEYS = [TargetKey(group, address, 80) for group in (A, B) for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3")]

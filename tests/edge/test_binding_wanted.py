@@ -8,7 +8,7 @@ import pytest
 from tests.edge.binding_world import binding, endpoints, gateway, gateway_service
 
 from gatewright.aws.views import HealthCheck, TargetGroup
-from gatewright.edge.targets import Balancer, TargetKey, Wanted, by_endpoints, by_load_balancer, open_ports
+from gatewright.edge.binding.targets import Balancer, TargetKey, Wanted, by_endpoints, by_load_balancer, open_ports
 from gatewright.model.codec import decode
 from gatewright.model.core import Service
 from gatewright.model.discovery import EndpointSlice

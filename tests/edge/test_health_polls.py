@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from gatewright.aws import Aws
-from gatewright.edge.groups import Pace, TargetGroups
+from gatewright.edge.binding.groups import Pace, TargetGroups
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/g/1"
 PACE = Pace(interval=3600, fast=0.01, resync=3600)

@@ -10,7 +10,7 @@ import pytest
 from tests.edge.service_world import World, endpoint_slice, service, service_world, spent, until
 
 from gatewright.aws import Aws, views
-from gatewright.edge.services import ServiceLoadBalancers
+from gatewright.edge.nlb.services import ServiceLoadBalancers
 from gatewright.local.aws.faults import Fault
 from gatewright.local.block import Block
 from gatewright.model.core import Service

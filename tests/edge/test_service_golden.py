@@ -21,11 +21,11 @@ import pytest
 import yaml
 from tests.edge.nlb_cases import NETWORK, done
 
-from gatewright.edge.nlb import desired_load_balancer
-from gatewright.edge.nlbactual import Actual
-from gatewright.edge.nlboperations import Operation
-from gatewright.edge.nlbplan import plan
-from gatewright.edge.subnets import Network
+from gatewright.edge.nlb.actual import Actual
+from gatewright.edge.nlb.desired import desired_load_balancer
+from gatewright.edge.nlb.operations import Operation
+from gatewright.edge.nlb.plan import plan
+from gatewright.edge.nlb.subnets import Network
 from gatewright.model.codec import decode
 from gatewright.model.core import Node, Service
 from gatewright.model.discovery import EndpointSlice

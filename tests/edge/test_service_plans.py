@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.edge.nlb_cases import a_service, desired, desired_load_balancers, done
 
-from gatewright.edge import nlboperations as operations
-from gatewright.edge.nlb import DesiredLoadBalancer
-from gatewright.edge.nlbactual import Actual
-from gatewright.edge.nlbplan import plan, removal
+from gatewright.edge.nlb import operations as operations
+from gatewright.edge.nlb.actual import Actual
+from gatewright.edge.nlb.desired import DesiredLoadBalancer
+from gatewright.edge.nlb.plan import plan, removal
 
 
 def names(wanted: tuple[operations.Operation, ...]) -> list[str]:

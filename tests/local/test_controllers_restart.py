@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from gatewright.aws import AwsError, views
 from gatewright.cluster import ClusterError
-from gatewright.edge.bindings import EdgeBindings
-from gatewright.edge.services import ServiceLoadBalancers
+from gatewright.edge.binding.bindings import EdgeBindings
+from gatewright.edge.nlb.services import ServiceLoadBalancers
 from gatewright.local.ahead import CLUSTER
 from gatewright.local.edge import LocalEdge
 from gatewright.local.manifests import load

@@ -8,8 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 from gatewright.aws.views import TargetHealth
+from gatewright.edge.binding.targets import STATUS_PORT
 from gatewright.edge.front import Front, FrontBalancer, FrontListener
-from gatewright.edge.targets import STATUS_PORT
 from gatewright.model.core import Service
 from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Condition, Key

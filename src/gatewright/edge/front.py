@@ -22,7 +22,7 @@ from gatewright.aws.views import (
     target_groups,
     target_health,
 )
-from gatewright.edge.nlb import STACK_TAG
+from gatewright.edge.nlb.desired import STACK_TAG
 
 _TRIES = 3
 

@@ -10,11 +10,11 @@ from msgspec import structs
 from gatewright.aws.client import Aws
 from gatewright.aws.views import Listener
 from gatewright.cluster import Client
-from gatewright.edge.bindings import EdgeBindings
+from gatewright.edge.binding.bindings import EdgeBindings
+from gatewright.edge.binding.groups import Pace
 from gatewright.edge.chain import chain
 from gatewright.edge.front import Front, read_front
-from gatewright.edge.groups import Pace
-from gatewright.edge.services import ServiceLoadBalancers
+from gatewright.edge.nlb.services import ServiceLoadBalancers
 from gatewright.flow import Collection
 from gatewright.local.ahead import CLUSTER
 from gatewright.local.aws.endpoint import CREDENTIALS, REGION

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import structs
 
 from gatewright.cluster import Client, Invalid, Reconciler
-from gatewright.edge.annotations import is_ours
+from gatewright.edge.nlb.annotations import is_ours
 from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
 from gatewright.local.addresses import AddressError, Allocator

@@ -23,8 +23,8 @@ from gatewright.aws.views import (
     target_groups_tagged,
     target_health,
 )
-from gatewright.edge.permission import is_somebodys
-from gatewright.edge.targets import Balancer, TargetKey
+from gatewright.edge.binding.permission import is_somebodys
+from gatewright.edge.binding.targets import Balancer, TargetKey
 from gatewright.model.edgebinding import TargetGroupReference
 
 _LONGEST_PAUSE = 30.0  # seconds

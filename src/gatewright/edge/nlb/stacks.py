@@ -9,9 +9,9 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from gatewright.aws import Aws
-from gatewright.edge.nlbactual import Actual
-from gatewright.edge.nlbaws import look
-from gatewright.edge.subnets import Network, read_network
+from gatewright.edge.nlb.actual import Actual
+from gatewright.edge.nlb.apply import look
+from gatewright.edge.nlb.subnets import Network, read_network
 
 
 class Change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gatewright.edge.targets import Peers, TargetKey
+from gatewright.edge.binding.targets import Peers, TargetKey
 from gatewright.model.meta import Key
 
 

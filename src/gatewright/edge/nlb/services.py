@@ -11,15 +11,15 @@ import structlog
 
 from gatewright.aws import Aws, AwsError, views
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
-from gatewright.edge.annotations import Problem, is_ours, read
 from gatewright.edge.events import Events
 from gatewright.edge.finalizers import add_finalizer, remove_finalizer
-from gatewright.edge.nlb import desired_load_balancer, stack_of
-from gatewright.edge.nlbactual import Actual, ActualLoadBalancer
-from gatewright.edge.nlbaws import apply
-from gatewright.edge.nlboperations import Operation
-from gatewright.edge.nlbplan import DELETION_PROTECTION, plan, removal
-from gatewright.edge.stacks import Stacks
+from gatewright.edge.nlb.actual import Actual, ActualLoadBalancer
+from gatewright.edge.nlb.annotations import Problem, is_ours, read
+from gatewright.edge.nlb.apply import apply
+from gatewright.edge.nlb.desired import desired_load_balancer, stack_of
+from gatewright.edge.nlb.operations import Operation
+from gatewright.edge.nlb.plan import DELETION_PROTECTION, plan, removal
+from gatewright.edge.nlb.stacks import Stacks
 from gatewright.flow import Change, Collection, Flow, Source
 from gatewright.model.core import Node, Service
 from gatewright.model.discovery import EndpointSlice

@@ -8,9 +8,9 @@ from msgspec import Struct, field, structs
 
 from gatewright.aws import views
 from gatewright.aws.views import Target
-from gatewright.edge import nlboperations as operations
-from gatewright.edge.nlb import SubnetMapping
-from gatewright.edge.nlboperations import Operation
+from gatewright.edge.nlb import operations as operations
+from gatewright.edge.nlb.desired import SubnetMapping
+from gatewright.edge.nlb.operations import Operation
 
 NEW_GROUP_ATTRIBUTES = {"proxy_protocol_v2.enabled": "false"}
 """What is known of a new target group's attributes (Network Load Balancer user guide, "Target group attributes")."""

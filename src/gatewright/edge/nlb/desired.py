@@ -13,9 +13,9 @@ from typing import Literal
 from msgspec import Struct, field
 
 from gatewright.aws.views import HealthCheck, Target
-from gatewright.edge.annotations import Problem, Settings, is_number, read
-from gatewright.edge.nlbtargets import endpoint_targets, health_check, health_port, instance_targets
-from gatewright.edge.subnets import Network, Subnet, choose_security_groups, choose_subnets
+from gatewright.edge.nlb.annotations import Problem, Settings, is_number, read
+from gatewright.edge.nlb.subnets import Network, Subnet, choose_security_groups, choose_subnets
+from gatewright.edge.nlb.targets import endpoint_targets, health_check, health_port, instance_targets
 from gatewright.model.core import Node, Service, ServicePort
 from gatewright.model.discovery import EndpointSlice
 

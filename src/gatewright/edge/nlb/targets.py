@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatewright.aws.views import HealthCheck, Target
-from gatewright.edge.annotations import Settings
-from gatewright.edge.subnets import Network
+from gatewright.edge.nlb.annotations import Settings
+from gatewright.edge.nlb.subnets import Network
 from gatewright.model.core import Node, Service, ServicePort
 from gatewright.model.discovery import Endpoint, EndpointSlice
 

@@ -11,10 +11,10 @@ from msgspec import Struct, structs
 
 from gatewright.aws import AlreadyExists, Aws, NotFound, views
 from gatewright.aws.views import HealthCheck, Target, key_values
-from gatewright.edge import nlboperations as operations
-from gatewright.edge.nlb import CLUSTER_TAG, STACK_TAG, SubnetMapping
-from gatewright.edge.nlbactual import Actual, ActualListener, ActualLoadBalancer, ActualTargetGroup, Made, after
-from gatewright.edge.nlboperations import Operation
+from gatewright.edge.nlb import operations as operations
+from gatewright.edge.nlb.actual import Actual, ActualListener, ActualLoadBalancer, ActualTargetGroup, Made, after
+from gatewright.edge.nlb.desired import CLUSTER_TAG, STACK_TAG, SubnetMapping
+from gatewright.edge.nlb.operations import Operation
 
 _DESCRIPTIONS_AT_ONCE = 100  # EC2 API reference: a filter has at most 200 values
 

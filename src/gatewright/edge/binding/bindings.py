@@ -13,14 +13,13 @@ import msgspec
 from gatewright.aws import Aws, AwsError
 from gatewright.aws.views import TargetGroup
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
-from gatewright.edge.bindingstatus import Observed, edge_binding_status, failed_status, recorded, status_patch
-from gatewright.edge.claims import Claims
-from gatewright.edge.finalizers import add_finalizer, remove_finalizer
-from gatewright.edge.groups import Balancers, Found, Pace, TargetGroups
-from gatewright.edge.health import Verdict, health_check_routable, traffic_mismatch, unserved
-from gatewright.edge.holds import ServiceHolds, ingress_names
-from gatewright.edge.permission import refusal
-from gatewright.edge.targets import (
+from gatewright.edge.binding.claims import Claims
+from gatewright.edge.binding.groups import Balancers, Found, Pace, TargetGroups
+from gatewright.edge.binding.health import Verdict, health_check_routable, traffic_mismatch, unserved
+from gatewright.edge.binding.holds import ServiceHolds, ingress_names
+from gatewright.edge.binding.permission import refusal
+from gatewright.edge.binding.status import Observed, edge_binding_status, failed_status, recorded, status_patch
+from gatewright.edge.binding.targets import (
     STATUS_PORT,
     Plan,
     TargetKey,
@@ -32,6 +31,7 @@ from gatewright.edge.targets import (
     open_ports,
     plan,
 )
+from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.flow import Change, Source
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.edgebinding import FINALIZER, GROUP, EdgeBinding, EdgeBindingStatus

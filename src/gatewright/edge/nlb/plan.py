@@ -12,15 +12,15 @@ from msgspec import Struct, structs
 
 from gatewright.aws import views
 from gatewright.aws.views import HealthCheck
-from gatewright.edge.nlb import RESOURCE_TAG, DesiredListener, DesiredLoadBalancer, DesiredTargetGroup
-from gatewright.edge.nlbactual import (
+from gatewright.edge.nlb.actual import (
     NEW_GROUP_ATTRIBUTES,
     Actual,
     ActualListener,
     ActualLoadBalancer,
     ActualTargetGroup,
 )
-from gatewright.edge.nlboperations import (
+from gatewright.edge.nlb.desired import RESOURCE_TAG, DesiredListener, DesiredLoadBalancer, DesiredTargetGroup
+from gatewright.edge.nlb.operations import (
     CreateListener,
     CreateLoadBalancer,
     CreateTargetGroup,

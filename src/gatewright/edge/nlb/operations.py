@@ -10,7 +10,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from gatewright.aws.views import HealthCheck, Target
-from gatewright.edge.nlb import SubnetMapping
+from gatewright.edge.nlb.desired import SubnetMapping
 
 
 class CreateLoadBalancer(Struct, frozen=True, tag=True):

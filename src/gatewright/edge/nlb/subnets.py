@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from gatewright.aws import Aws
-from gatewright.edge.annotations import Problem, Scheme, Settings
+from gatewright.edge.nlb.annotations import Problem, Scheme, Settings
 
 _ROLE = {"internal": "kubernetes.io/role/internal-elb", "internet-facing": "kubernetes.io/role/elb"}
 _FIELD = "metadata.annotations[service.beta.kubernetes.io/aws-load-balancer-subnets]"

@@ -1,7 +1,7 @@
 """Services that are kept while addresses of their load balancer are registered somewhere: by a finalizer.
 
-Whoever deletes a load balancer (`edge.services`, for one) waits until the finalizer is gone, so that no target group
-sends to addresses of which nobody knows whose they are next, and requests under way are answered.
+Whoever deletes a load balancer (`edge.nlb.services`, for one) waits until the finalizer is gone, so that no target
+group sends to addresses of which nobody knows whose they are next, and requests under way are answered.
 
 They are waited for only where others take the new ones meanwhile. A load balancer that is the only one is let go of as
 soon as nothing new is sent to it: its successor can't be made before it has gone.
@@ -14,9 +14,9 @@ from collections.abc import Set as AbstractSet
 
 from gatewright.aws.views import TargetHealth
 from gatewright.cluster import Client
+from gatewright.edge.binding.groups import Balancers
+from gatewright.edge.binding.targets import TargetKey, addresses_of, gateway_of
 from gatewright.edge.finalizers import add_finalizer, remove_finalizer
-from gatewright.edge.groups import Balancers
-from gatewright.edge.targets import TargetKey, addresses_of, gateway_of
 from gatewright.flow import Index
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import FINALIZER, EdgeBinding

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from gatewright.aws.views import TargetGroup, TargetHealth
-from gatewright.edge.health import Verdict
-from gatewright.edge.targets import Plan, TargetKey, Wanted
+from gatewright.edge.binding.health import Verdict
+from gatewright.edge.binding.targets import Plan, TargetKey, Wanted
 from gatewright.model.edgebinding import BoundTarget, EdgeBinding, EdgeBindingStatus
 from gatewright.model.meta import Condition
 

@@ -1,0 +1,1 @@
+"""Services of type LoadBalancer as Network Load Balancers: wanted, found, planned, carried out."""
