@@ -225,3 +225,22 @@ def descendants(pid: int | None) -> list[int]:
             for child in (task / "children").read_text().split():
                 found += descendants(int(child))
     return found
+
+
+async def test_what_it_cannot_do_as_aws_would_is_remarked_upon() -> None:
+    remarks: asyncio.Queue[str] = asyncio.Queue()
+    visibility = {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": "common"}
+    managed = {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}
+    rule = {
+        "Name": "common",
+        "Priority": 0,
+        "OverrideAction": {"None": {}},
+        "Statement": {"ManagedRuleGroupStatement": managed},
+        "VisibilityConfig": visibility,
+    }
+    async with AwsProcess(NETWORKS[0], on_remark=remarks.put_nowait) as aws:
+        acl = {"Name": "acl", "Scope": "REGIONAL", "DefaultAction": {"Allow": {}}, "VisibilityConfig": visibility}
+        await call(aws, "wafv2", "create_web_acl", Rules=[rule], **acl)
+        remark = await asyncio.wait_for(remarks.get(), 30)
+    assert remark.startswith("a rule of a web ACL can't be emulated; requests pass it (")
+    assert "rule common" in remark

@@ -14,7 +14,7 @@ from gatewright.cli.exits import FAILED, OK
 from gatewright.cli.pages import Screen
 from gatewright.cli.starting import Session
 from gatewright.cluster import ClusterError
-from gatewright.local.ahead import Ahead
+from gatewright.local.ahead import Ahead, asks_for_aws
 from gatewright.local.apply import changes
 from gatewright.local.aws.endpoint import surroundings
 from gatewright.local.edge import EdgeError, LocalEdge
@@ -41,6 +41,8 @@ async def _serve(session: Session, manifests: Manifests, ahead: Ahead, screen: S
     async with contextlib.AsyncExitStack() as stack:
         backends = [Backend(*parts) for parts in session.backends]
         edge = LocalEdge(screen.news, data_dir=session.data_dir, backends=backends, ahead=ahead)
+        if ahead.aws is None and asks_for_aws(manifests):
+            screen.news(_LEFT_OUT)
         with screen.progress("starting the edge"):
             await stack.enter_async_context(edge)
         with screen.progress(f"applying {len(manifests.objects)} objects"):
@@ -75,6 +77,9 @@ async def _serve(session: Session, manifests: Manifests, ahead: Ahead, screen: S
     return OK
 
 
+_LEFT_OUT = News("info", "AWS", "there is none in this run: the edge description and EdgeBindings have no effect")
+
+
 async def _ready(edge: LocalEdge, errors: Screen) -> list[str]:
     """Wait for the edge, and say what it waits for when that takes long."""
     hint = asyncio.get_running_loop().call_later(_HINT_SECONDS, lambda: errors.pending(edge.pending()))
@@ -102,6 +107,9 @@ async def _follow(session: Session, edge: LocalEdge, manifests: Manifests, scree
         async for edited in changes(session.paths, manifests):
             refused, done = await edge.update(edited)
             screen.edits(done)
+            if not edge.aws_environment and asks_for_aws(edited) and not asks_for_aws(manifests):
+                screen.news(_LEFT_OUT)
+            manifests = edited
             problems: list[Problem] = [*edited.problems, *refused]
             if problems:
                 errors.problems(problems)

@@ -35,6 +35,8 @@ class Ahead:
         self.aws: AwsProcess | None = None
         self.on_exit: Callable[[int], None] | None = None
         """Called when the emulated AWS ends by itself, with its exit status."""
+        self.on_remark: Callable[[str], None] | None = None
+        """Called with what the emulated AWS can't do as AWS would, in a sentence."""
         self._wanted = aws
         self._stack = AsyncExitStack()
 
@@ -43,7 +45,9 @@ class Ahead:
             self.block = stack.enter_context(contextlib.closing(Block()))
             if self._wanted:
                 network = _ELSEWHERE if self.block.shared else self.block.network
-                self.aws = AwsProcess(network, pace=self.pace, cluster=CLUSTER, on_exit=self._ended)
+                self.aws = AwsProcess(
+                    network, pace=self.pace, cluster=CLUSTER, on_exit=self._ended, on_remark=self._remarked
+                )
                 try:
                     await self.aws.start()
                 except OSError as error:
@@ -54,6 +58,10 @@ class Ahead:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _remarked(self, text: str) -> None:
+        if self.on_remark:
+            self.on_remark(text)
 
     def _ended(self, status: int) -> None:
         if self.on_exit:

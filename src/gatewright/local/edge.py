@@ -168,6 +168,7 @@ class LocalEdge:
         )
         if ahead.aws:
             ahead.on_exit = self._aws_died
+            ahead.on_remark = lambda text: self._publish(News("bad", "AWS", text))
             # Imported here, since most edges have no cloud around them.
             from gatewright.local.cloud import LocalCloud
 

@@ -32,7 +32,8 @@ class AwsProcess:
     """Runs the emulated AWS as a child process; an async context manager.
 
     For the options see `EmulatedAws`. `on_exit` is called with the exit status (negative: the signal) when it ends
-    without being asked to; what it held is lost then, so it isn't started again.
+    without being asked to; what it held is lost then, so it isn't started again. `on_remark` is called with a sentence
+    for each thing that the API has accepted and that can't be emulated.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class AwsProcess:
         traffic: bool = True,
         verbose: bool = False,
         on_exit: Callable[[int], None] | None = None,
+        on_remark: Callable[[str], None] | None = None,
     ) -> None:
         self.url = ""
         """What clients know as `AWS_ENDPOINT_URL`."""
@@ -61,6 +63,7 @@ class AwsProcess:
             *(("--verbose",) if verbose else ()),
         ]
         self._on_exit = on_exit
+        self._on_remark = on_remark
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: asyncio.Future[None]
@@ -186,6 +189,14 @@ class AwsProcess:
                 continue
             say = {"warning": _log.warning, "error": _log.error, "critical": _log.error, "info": _log.info}
             say.get(level, _log.debug)(event, **{key: value for key, value in entry.items() if key != "event"})
+            if level == "warning" and self._on_remark:
+                self._on_remark(_remark(event, entry))
+
+
+def _remark(event: str, entry: dict[str, Any]) -> str:
+    """A log entry as a sentence."""
+    details = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in ("timestamp", "logger"))
+    return f"{event} ({details})" if details else event
 
 
 def _surroundings() -> dict[str, str]:
