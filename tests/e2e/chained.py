@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import subprocess
+import urllib.request
 from typing import Any
 
 import boto3
@@ -27,7 +28,8 @@ class ChainedEdge(Edge):
         (balancer,) = self.client("elbv2").describe_load_balancers(Names=["platform"])["LoadBalancers"]
         self.alb = self.addresses(balancer)
         (first, *_) = self.alb
-        self.url, self.https_url = f"http://{first}", f"https://{first}"
+        self.url = "http://{}:{}".format(*self.open_at(first, 80))
+        self.https_url = "https://{}:{}".format(*self.open_at(first, 443))
         return self
 
     def client(self, service: str) -> Any:
@@ -89,16 +91,24 @@ class ChainedEdge(Edge):
 
     def calls(self, service: str, operation: str) -> int:
         """How many such calls AWS has had."""
-        import urllib.request
+        return int(self._page("calls")["calls"].get(service, {}).get(operation, 0))
 
-        url = f"{self.environment['AWS_ENDPOINT_URL']}/_gatewright/calls"
+    def open_at(self, address: str, port: int) -> tuple[str, int]:
+        """Where a load balancer really listens, which differs where a port may not be bound."""
+        (bound,) = [
+            each["bound"]
+            for each in self._page("sockets")
+            if (each["address"], each["port"], each["transport"]) == (address, port, "TCP")
+        ]
+        return bound["address"], bound["port"]
+
+    def _page(self, name: str) -> Any:
+        url = f"{self.environment['AWS_ENDPOINT_URL']}/_gatewright/{name}"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            return int(json.loads(answer.read())["calls"].get(service, {}).get(operation, 0))
+            return json.loads(answer.read())
 
     def faults(self, **fault: Any) -> None:
         """Make calls of the AWS API fail."""
-        import urllib.request
-
         request = urllib.request.Request(
             f"{self.environment['AWS_ENDPOINT_URL']}/_gatewright/faults",
             json.dumps(fault).encode(),

@@ -58,7 +58,7 @@ def test_a_request_comes_through_alb_nlb_and_gateway(chained: ChainedEdge) -> No
 def test_in_the_clear_the_alb_redirects(chained: ChainedEdge) -> None:
     answer = fetch(f"{chained.url}/app1?a=b")
     assert answer.status == 301
-    assert answer.headers["location"] == f"{chained.https_url}:443/app1?a=b"
+    assert answer.headers["location"] == f"{chained.https_url}/app1?a=b"
     assert answer.headers["server"] == "awselb/2.0"
 
 
@@ -69,9 +69,9 @@ def test_each_tls_session_has_its_own_certificate(chained: ChainedEdge) -> None:
     )
     secret = chained.cluster.get("Secret", "istio-ingress", "istio-gateway-tls")["data"]["tls.crt"]
     gateway = x509.load_pem_x509_certificate(base64.b64decode(secret))
-    assert certificate_at(chained.alb[0], 443, "platform.example.com") == acm
+    assert certificate_at(*chained.open_at(chained.alb[0], 443), "platform.example.com") == acm
     for address in chained.addresses(chained.nlb()):
-        assert certificate_at(address, 443) == gateway
+        assert certificate_at(*chained.open_at(address, 443)) == gateway
     assert acm != gateway
 
 

@@ -257,7 +257,7 @@ def test_the_gateways_certificate_has_expired(chained: ChainedEdge) -> None:
         wanted = x509.load_pem_x509_certificate(base64.b64decode(secret))
 
         def shown() -> bool:
-            return certificate_at(chained.addresses(chained.nlb())[0], 443) == wanted
+            return certificate_at(*chained.open_at(chained.addresses(chained.nlb())[0], 443)) == wanted
 
         eventually(shown, "the Gateway shows the certificate")
         assert fetch(f"{chained.https_url}/app1", ca=chained.ca).status == 200

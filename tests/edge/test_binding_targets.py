@@ -226,7 +226,7 @@ async def test_the_gateways_load_balancer_is_held_until_its_addresses_are_draine
 
 
 async def test_a_load_balancer_that_is_the_only_one_is_let_go_of_at_once(world: BindingWorld) -> None:
-    group = await world.target_group(delay=300)
+    group = await world.target_group(delay=3600)  # far longer than this test waits
     async with world.controller():
         await _deleted_under(world, group, set())
 
@@ -234,7 +234,6 @@ async def test_a_load_balancer_that_is_the_only_one_is_let_go_of_at_once(world: 
             return await world.service() is None
 
         await until(gone)
-        assert "draining" in (await world.targets(group)).values()
 
 
 async def test_a_deleted_gateway_or_binding_leaves_nothing_behind(world: BindingWorld) -> None:
