@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import structlog
+
 from bench.datapath import free_port, minimal
 from gatewright.aws import Aws, views
 from gatewright.cluster import Client
@@ -115,6 +117,7 @@ def _route(number: int) -> dict[str, Any]:
 
 async def throughput(seconds: float) -> None:
     """One row a way to the pod; they take turns, so that all see the same machine."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the rows go to the output
     async with Client.connect(os.environ["KUBECONFIG"]) as client:
         slices = await client.list(EndpointSlice, "tenant-a", "kubernetes.io/service-name=app1")
     backend = (slices[0].endpoints[0].addresses[0], int(slices[0].ports[0].port or 0))

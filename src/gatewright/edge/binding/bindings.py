@@ -33,6 +33,7 @@ from gatewright.edge.binding.targets import (
 )
 from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.flow import Change, Source
+from gatewright.model.core import Service
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.edgebinding import FINALIZER, GROUP, EdgeBinding, EdgeBindingStatus
 from gatewright.model.gateway.shared import GROUP as GATEWAY_API
@@ -97,8 +98,14 @@ class EdgeBindings:
         ]
         watched += [topology.misdirected, topology.certificates, topology.backends, topology.endpoints]
         self.bindings.subscribe(self._bindings_changed)
+        inputs.services.subscribe(self._services_changed)
         for collection in watched:
             collection.subscribe(self._changed)
+
+    def _services_changed(self, changes: Iterable[Change[Key, Service]]) -> None:
+        """The load balancer of a Service goes before it; the Gateway's status may name it for a while yet."""
+        gone = (change.old for change in changes if change.new is None and change.old)
+        self._balancers.forget(ingress_names(gone))
 
     async def __aenter__(self) -> EdgeBindings:
         async with AsyncExitStack() as stack:

@@ -345,6 +345,11 @@ class Balancers:
                 self._found[name] = found, now, missing if found is None or not found.addresses else now
         return {name: self._found[name][0] for name in wanted}
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Ask for these anew the next time: their load balancers are probably gone."""
+        for name in names:
+            self._found.pop(name, None)
+
     def _is_known(self, name: str, now: float, settled: bool) -> bool:
         if name not in self._found:
             return False
