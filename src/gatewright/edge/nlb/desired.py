@@ -13,11 +13,19 @@ from typing import Literal
 from msgspec import Struct, field
 
 from gatewright.aws.views import HealthCheck, Target
-from gatewright.edge.nlb.annotations import Problem, Settings, is_number, read
+from gatewright.edge.nlb.annotations import PREFIX, Problem, Settings, is_number, read
 from gatewright.edge.nlb.subnets import Network, Subnet, choose_security_groups, choose_subnets
 from gatewright.edge.nlb.targets import endpoint_targets, health_check, health_port, instance_targets
 from gatewright.model.core import Node, Service, ServicePort
 from gatewright.model.discovery import EndpointSlice
+
+_NO_INSTANCE = Problem(
+    f"metadata.annotations[{PREFIX}aws-load-balancer-nlb-target-type]",
+    "instance, and no ready node that is an EC2 instance",
+    "nodes with a spec.providerID of aws:///zone/i-...",
+    "use target type ip, which registers pods; until then nothing is registered",
+    fatal=False,
+)
 
 CLUSTER_TAG = "elbv2.k8s.aws/cluster"
 STACK_TAG = "service.k8s.aws/stack"
@@ -128,6 +136,7 @@ def desired_load_balancer(
         for port, found in zip(ports, targets, strict=True)
         if len(found) > _MAX_TARGETS
     )
+    nowhere = settings.target_type == "instance" and not any(targets)
     load_balancer = DesiredLoadBalancer(
         name=settings.name or resource_name(service, cluster, service.metadata.uid, settings.scheme),
         scheme=settings.scheme,
@@ -143,7 +152,7 @@ def desired_load_balancer(
             for port, found in zip(ports, targets, strict=True)
         ),
     )
-    return load_balancer, (*problems, *crowded)
+    return load_balancer, (*problems, *crowded, *([_NO_INSTANCE] if nowhere else []))
 
 
 def _merged(service: Service, settings: Settings) -> list[tuple[ServicePort, ...]]:
