@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -16,6 +15,9 @@ K = TypeVar("K", bound=Hashable)
 _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE = 30.0  # seconds
+
+
+_CANCEL_AGAIN = 0.5  # seconds
 
 
 class Reconciler(Generic[K]):
@@ -125,11 +127,11 @@ class Reconciler(Generic[K]):
     async def __aexit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for task in list(self._tasks):
-            task.cancel()
-        for task in list(self._tasks):
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            # Again and again: what a run awaits may take its cancellation for that of something else.
+            await asyncio.wait(self._tasks, timeout=_CANCEL_AGAIN)
         for timer in self._later.values():
             timer.cancel()
         self._later.clear()

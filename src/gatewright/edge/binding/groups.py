@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -185,9 +184,8 @@ class TargetGroups:
         stopped = [self._polls.pop(arn) for arn in list(self._polls) if arn not in wanted]
         for task in stopped:
             task.cancel()
-        for task in stopped:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if stopped:
+            await asyncio.wait(stopped)
         for of in (self.health, self.problems, self._since, self._news):
             for arn in [arn for arn in of if arn not in wanted]:
                 del of[arn]
