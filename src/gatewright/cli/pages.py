@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gatewright.local.manifests import Problem
     from gatewright.local.news import News
     from gatewright.local.state import ConditionState, EdgeState, GatewayState, Trial
+from gatewright.model.gateway.shared import NEGATIVE
 
 _STYLES = {"good": "green", "bad": "red", "info": "cyan"}
 _HEALTH = {"good": "green", "bad": "red", "unknown": "default"}
@@ -190,7 +191,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _words(conditions: Iterable[ConditionState], *, colour: bool = False) -> Iterator[str]:
     """A word a condition: its type where it is as it should be, with the reason where it isn't."""
     for condition in conditions:
-        negative = condition.type in ("Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode")
+        negative = condition.type in NEGATIVE
         if negative and condition.status != "True":
             continue
         good = (condition.status == "True") != negative

@@ -14,6 +14,7 @@ from gatewright.model.core import Service
 from gatewright.model.gateway.shared import GATEWAY_NAME
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
+from gatewright.resolve.conditions import failing
 from gatewright.resolve.listeners import RESOLVED
 from gatewright.topology import BackendKey, HostKey, ListenerKey
 
@@ -168,13 +169,20 @@ class _Chain:
         namespace, _, name = each.service.partition("/")
         return self._inputs.services.get(Key(namespace, name)) if name else None
 
+    def _services_of(self, gateway: Key) -> list[Service]:
+        """The Services that a Gateway's controller made for it."""
+        return [
+            service
+            for key, service in self._inputs.services.items()
+            if key.namespace == gateway.namespace and service.metadata.labels.get(GATEWAY_NAME) == gateway.name
+        ]
+
     def _addresses(self, gateway: Key) -> set[str]:
         """The addresses behind a Gateway's Services."""
         return {
             address
-            for key, service in self._inputs.services.items()
-            if key.namespace == gateway.namespace and service.metadata.labels.get(GATEWAY_NAME) == gateway.name
-            for slice_ in self._inputs.slices_by_service.lookup(key)
+            for service in self._services_of(gateway)
+            for slice_ in self._inputs.slices_by_service.lookup(service.key)
             for endpoint in slice_.endpoints
             for address in endpoint.addresses
         }
@@ -209,8 +217,7 @@ class _Chain:
         """Whether a port is the one that Istio's gateways have besides their listeners."""
         return any(
             (each.port, each.name) == (port, STATUS_PORT)
-            for key, service in self._inputs.services.items()
-            if key.namespace == gateway.namespace and service.metadata.labels.get(GATEWAY_NAME) == gateway.name
+            for service in self._services_of(gateway)
             for each in service.spec.ports
         )
 
@@ -267,9 +274,7 @@ def _target(health: TargetHealth) -> Hop:
 
 def _failing(conditions: Iterable[Condition]) -> str:
     """What the conditions say is wrong; empty where nothing is."""
-    negative = ("Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode")
-    wrong = [c for c in conditions if (c.status == "True") == (c.type in negative)]
-    return "; ".join(f"{c.type}={c.status} {c.reason}: {c.message}" for c in wrong[:1])
+    return "; ".join(f"{c.type}={c.status} {c.reason}: {c.message}" for c in failing(conditions)[:1])
 
 
 def _remark(conditions: Iterable[Condition]) -> str:

@@ -12,17 +12,16 @@ from msgspec import Struct
 from gatewright.flow import Change, Collection
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.gateway import Listener
-from gatewright.model.gateway.shared import RouteParentStatus
+from gatewright.model.gateway.shared import NEGATIVE, RouteParentStatus
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve import Inputs, Resolution
+from gatewright.resolve.conditions import failing
 from gatewright.resolve.policies import ResolvedPolicyStatus
 from gatewright.resolve.routes import ResolvedRoute
 from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerSetStatus
 from gatewright.topology import BackendKey, Endpoints
 
 _FIELD = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
-_NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid", "InsecureFrontendValidationMode")
-"""The conditions that are bad when they hold."""
 
 
 Level: TypeAlias = Literal["good", "bad", "info"]
@@ -123,7 +122,7 @@ class Newsroom:
             known = before.get(condition.type)
             if known == (condition.status, condition.reason, condition.message) or condition.reason == "Pending":
                 continue
-            bad = (condition.status == "True") == (condition.type in _NEGATIVE)
+            bad = (condition.status == "True") == (condition.type in NEGATIVE)
             if bad:
                 self._say(
                     "bad", subject, f"{condition.type}={condition.status} {condition.reason}: {condition.message}"
@@ -216,7 +215,7 @@ def standing_problems(inputs: Inputs, resolution: Resolution) -> list[News]:
                     text = f"spec.parentRefs[{number}]: {parent.kind} {target} does not exist"
                     found.append(_standing(kind, key, text))
     for key, policy in sorted(resolution.backend_tls_policies.items()):
-        wrong = dict.fromkeys(_sentence(c) for ancestor in policy.ancestors for c in _failing(ancestor.conditions))
+        wrong = dict.fromkeys(_sentence(c) for ancestor in policy.ancestors for c in failing(ancestor.conditions))
         found += [_standing("BackendTLSPolicy", key, text) for text in wrong]
     for backend, endpoints in sorted(resolution.topology.endpoints.items()):
         if not endpoints.endpoints:
@@ -239,26 +238,21 @@ def _wrong_with(
     status: ResolvedGatewayStatus | ResolvedListenerSetStatus,
 ) -> list[News]:
     """What is wrong with an object that has listeners, and with those."""
-    wrong = [listener for listener in status.listeners if _failing(listener.conditions)]
+    wrong = [listener for listener in status.listeners if failing(listener.conditions)]
     # That some listener isn't valid is said of the listener itself.
     found = [
         _standing(kind, key, _sentence(condition))
-        for condition in _failing(status.conditions)
+        for condition in failing(status.conditions)
         if not (wrong and condition.reason == "ListenersNotValid")
     ]
     for listener in wrong:
         index = next((i for i, item in enumerate(specs) if item.name == listener.name), 0)
-        for condition in _failing(listener.conditions)[:1]:
+        for condition in failing(listener.conditions)[:1]:
             text = _sentence(condition)
             named = _FIELD.search(text)
             field = named[0] if named else f"spec.listeners[{index}]"
             found.append(_standing(kind, key, text, field=field, part=f" listener {listener.name}"))
     return found
-
-
-def _failing(conditions: Iterable[Condition]) -> list[Condition]:
-    """The conditions that are not as they should be."""
-    return [c for c in conditions if (c.status == "True") == (c.type in _NEGATIVE)]
 
 
 def _sentence(condition: Condition) -> str:

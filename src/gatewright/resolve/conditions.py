@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from gatewright.model.gateway.shared import NEGATIVE
 from gatewright.model.meta import Condition
 
 _MESSAGE_LIMIT = 4096  # in characters; a status with 64 such conditions must fit into an object of the API
 
 Reason: TypeAlias = tuple[str, str]
 """A condition's reason and message."""
+
+
+def failing(conditions: Iterable[Condition]) -> list[Condition]:
+    """The conditions that are not as they should be."""
+    return [each for each in conditions if (each.status == "True") == (each.type in NEGATIVE)]
 
 
 def condition(type_: str, holds: bool, reason: str, message: str, generation: int) -> Condition:

@@ -13,6 +13,9 @@ EXPERIMENTAL_GROUP: Final = "gateway.networking.x-k8s.io"
 GATEWAY_NAME: Final = f"{GROUP}/gateway-name"
 """The label by which what was made for a Gateway names it (GEP-1762)."""
 
+NEGATIVE = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid", "InsecureFrontendValidationMode")
+"""The conditions that are bad when they hold."""
+
 _SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 Group = Annotated[str, text(pattern=rf"^$|^{_SUBDOMAIN}$", max_length=253)]
