@@ -87,6 +87,8 @@ class Listener(Struct, frozen=True):
     certificates: tuple[Key, ...]
     origin: Origin
     client_validation: ClientValidation | None = None
+    terminates: bool = False
+    """Whether TLS ends here, with `certificates` or such as are not the cluster's."""
 
     @property
     def port_key(self) -> PortKey:
@@ -260,7 +262,18 @@ class ExternalAuth(Struct, frozen=True, tag=True):
     max_body: int = 0
 
 
-Filter: TypeAlias = HeaderModifier | Redirect | Rewrite | Mirror | Cors | ExternalAuth
+class Extension(Struct, frozen=True, tag=True):
+    """A filter of a kind that only one implementation knows (HTTPRouteFilter.extensionRef), which its target looks up.
+
+    `field` is where the route names it.
+    """
+
+    kind: str
+    key: Key
+    field: str = ""
+
+
+Filter: TypeAlias = HeaderModifier | Redirect | Rewrite | Mirror | Cors | ExternalAuth | Extension
 
 
 class Retry(Struct, frozen=True):
@@ -437,6 +450,35 @@ class Rejection(Struct, frozen=True):
 
     version: str
     message: str
+
+
+class Verdict(Struct, frozen=True):
+    """What an implementation says of an object of its own kind that Gateways or routes name: it can be used, unless
+    there is a `problem`.
+    """
+
+    problem: str = ""
+
+
+class Refusal(Struct, frozen=True):
+    """Why a target leaves the rule number `rule` of a route out, on one Gateway; of no rule (None) what it is served
+    without, as a remark. The message names the field, what was found, the reason and what to use instead.
+
+    Like a rejection it is in force while the route has this `version`.
+    """
+
+    version: str
+    rule: int | None
+    message: str
+    reason: str = "UnsupportedValue"
+
+
+class RefusalKey(NamedTuple):
+    """A route on a Gateway."""
+
+    kind: str
+    route: Key
+    gateway: Key
 
 
 class PortState(Struct, frozen=True):

@@ -16,6 +16,7 @@ from gatewright.resolve.backends import resolve_backends, resolve_endpoints
 from gatewright.resolve.certificates import out_of_date, read_key_pairs
 from gatewright.resolve.classes import ResolvedClass, resolve_classes
 from gatewright.resolve.conflicts import claims
+from gatewright.resolve.dialects import PROXY, Dialect
 from gatewright.resolve.entries import listener_entries
 from gatewright.resolve.frontends import resolve_frontends
 from gatewright.resolve.gateways import (
@@ -50,7 +51,7 @@ from gatewright.topology import (
     Topology,
 )
 
-__all__ = ["Addresses", "Inputs", "Resolution", "resolve"]
+__all__ = ["PROXY", "Addresses", "Dialect", "Inputs", "Resolution", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,15 @@ class Resolution:
     backend_tls_policies: Collection[Key, ResolvedPolicyStatus]
 
 
-def resolve(inputs: Inputs, controllers: AbstractCollection[str]) -> Resolution:
-    """Derive the topology and the statuses for the Gateways whose class names one of `controllers`."""
+def resolve(inputs: Inputs, controllers: AbstractCollection[str], dialect: Dialect = PROXY) -> Resolution:
+    """Derive the topology and the statuses for the Gateways whose class names one of `controllers`.
+
+    `dialect` is what those classes take; classes of another dialect are another call on the same inputs.
+    """
     flow = inputs.flow
-    classes = resolve_classes(inputs, controllers)
+    classes = resolve_classes(inputs, controllers, dialect)
     key_pairs = read_key_pairs(inputs)
-    terms = gateway_terms(inputs, classes)
+    terms = gateway_terms(inputs, classes, dialect)
     admitted = admissions(inputs, terms)
     entries = listener_entries(inputs, terms, admitted)
     resolved_listeners = resolve_listeners(
@@ -91,6 +95,7 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str]) -> Resolution:
         key_pairs,
         out_of_date(inputs, key_pairs),
         resolve_frontends(inputs, terms),
+        dialect,
     )
     gateways = resolve_gateways(inputs, terms, resolved_listeners, key_pairs)
     listener_sets = resolve_listener_sets(inputs, admitted, resolved_listeners)
@@ -110,7 +115,7 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str]) -> Resolution:
 
     certificates = flow.derive("certificates", certificate_keys, certificate)
 
-    routes = resolve_routes(inputs, parents)
+    routes = resolve_routes(inputs, parents, dialect)
     attached = flow.merge(
         "attached routes",
         *(flow.derive_many(f"attached {kind} routes", of, _attached) for kind, of in routes.every_kind.items()),
@@ -172,10 +177,10 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str]) -> Resolution:
         topology=topology,
         classes=classes,
         gateways=gateways,
-        gateway_statuses=gateway_statuses(inputs, gateways, counts),
+        gateway_statuses=gateway_statuses(inputs, gateways, counts, dialect),
         listeners=resolved_listeners,
         listener_sets=listener_sets,
-        listener_set_statuses=listener_set_statuses(inputs, listener_sets, counts),
+        listener_set_statuses=listener_set_statuses(inputs, listener_sets, counts, dialect),
         ports=ports,
         http_routes=routes.http,
         grpc_routes=routes.grpc,

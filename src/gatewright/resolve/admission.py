@@ -9,8 +9,9 @@ from gatewright.model.gateway import Gateway, ListenerSet
 from gatewright.model.gateway.gateway import AllowedListeners
 from gatewright.model.gateway.shared import GROUP
 from gatewright.model.meta import Key, LabelSelector
-from gatewright.resolve.classes import ResolvedClass
+from gatewright.resolve.classes import ResolvedClass, parameters_problem
 from gatewright.resolve.conditions import Reason
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.inputs import Inputs
 
 
@@ -33,7 +34,9 @@ class Admission(Struct, frozen=True):
     problem: Reason | None = None
 
 
-def gateway_terms(inputs: Inputs, classes: Collection[Key, ResolvedClass]) -> Collection[Key, GatewayTerms]:
+def gateway_terms(
+    inputs: Inputs, classes: Collection[Key, ResolvedClass], dialect: Dialect
+) -> Collection[Key, GatewayTerms]:
     """The terms of every Gateway whose class is ours."""
 
     def resolve(ctx: Context, _: Key, gateway: Gateway) -> GatewayTerms | None:
@@ -41,24 +44,25 @@ def gateway_terms(inputs: Inputs, classes: Collection[Key, ResolvedClass]) -> Co
         if gateway_class is None:
             return None
         allowed = gateway.spec.allowed_listeners or AllowedListeners()
-        return GatewayTerms(gateway_class.controller, allowed, _problem(ctx, inputs, gateway, gateway_class))
+        return GatewayTerms(gateway_class.controller, allowed, _problem(ctx, inputs, gateway, gateway_class, dialect))
 
     return inputs.flow.derive("gateway terms", inputs.written(inputs.gateways), resolve)
 
 
-def _problem(ctx: Context, inputs: Inputs, gateway: Gateway, gateway_class: ResolvedClass) -> Reason | None:
+def _problem(
+    ctx: Context, inputs: Inputs, gateway: Gateway, gateway_class: ResolvedClass, dialect: Dialect
+) -> Reason | None:
     if not gateway_class.accepted:
         return "Invalid", f"GatewayClass {gateway_class.name} is not accepted"
     ref = gateway.spec.infrastructure and gateway.spec.infrastructure.parameters_ref
     if ref:
-        field = "spec.infrastructure.parametersRef"
-        if ref.group or ref.kind != "ConfigMap":
-            return "InvalidParameters", f"{field}: found {ref.kind}.{ref.group or 'core'}, expected a ConfigMap"
-        if ctx.get(inputs.config_maps, Key(gateway.namespace, ref.name)) is None:
-            return "InvalidParameters", f"{field}: ConfigMap {gateway.namespace}/{ref.name} does not exist"
-    unsupported = [address.type for address in gateway.spec.addresses if address.type != "IPAddress"]
+        problem = parameters_problem(ctx, inputs, ref, gateway.namespace, dialect.gateway_parameters)
+        if problem:
+            return "InvalidParameters", f"spec.infrastructure.parametersRef: {problem}"
+    unsupported = [address.type for address in gateway.spec.addresses if address.type not in dialect.addresses]
     if unsupported:
-        return "UnsupportedAddress", f"spec.addresses: found type {unsupported[0]}, expected IPAddress"
+        expected = " or ".join(dialect.addresses) or "none: the addresses are the load balancer's own"
+        return "UnsupportedAddress", f"spec.addresses: found type {unsupported[0]}, expected {expected}"
     return None
 
 

@@ -9,8 +9,9 @@ from typing import Literal
 from gatewright.flow import Collection, Context
 from gatewright.model.core import Service, ServicePort
 from gatewright.model.discovery import EndpointConditions, EndpointPort
-from gatewright.model.gateway.shared import BackendObjectReference, BackendRef
+from gatewright.model.gateway.shared import BackendObjectReference, BackendRef, LocalObjectReference
 from gatewright.model.meta import Key
+from gatewright.resolve.dialects import PROXY, Dialect
 from gatewright.resolve.grants import missing_grant, permitted
 from gatewright.resolve.inputs import Inputs
 from gatewright.resolve.outcomes import Refused
@@ -38,8 +39,9 @@ _LAST_PORT = 65535  # the API takes any number (discovery/v1, EndpointPort)
 class References:
     """The references of one rule of a route, resolved one by one; `refused` collects those that lead nowhere."""
 
-    def __init__(self, ctx: Context, inputs: Inputs, kind: str, namespace: str) -> None:
+    def __init__(self, ctx: Context, inputs: Inputs, kind: str, namespace: str, dialect: Dialect = PROXY) -> None:
         self.refused: list[Refused] = []
+        self._dialect = dialect
         self._ctx = ctx
         self._inputs = inputs
         self._kind = kind
@@ -54,6 +56,20 @@ class References:
             self.refused.append(Refused(found.reason, f"{field}: {found.message}"))
             return None
         return found
+
+    def extension_problem(self, ref: LocalObjectReference) -> Refused | None:
+        """Why a filter of an implementation's own kind can't be used, or None."""
+        if (ref.group, ref.kind) not in self._dialect.extensions:
+            return Refused("InvalidKind", f"{ref.kind}.{ref.group or 'core'} {ref.name} is not a known kind of filter")
+        key = Key(self._namespace, ref.name)
+        verdict = self._ctx.get(self._inputs.verdicts, (ref.kind, key))
+        if verdict is None:
+            return Refused("FilterNotFound", f"{ref.kind} {key} does not exist")
+        return Refused("InvalidFilter", f"{ref.kind} {key}: {verdict.problem}") if verdict.problem else None
+
+    def extension_key(self, ref: LocalObjectReference) -> Key:
+        """The object that an ExtensionRef names."""
+        return Key(self._namespace, ref.name)
 
     def backends(
         self, refs: Sequence[BackendRef], field: str, use: Use, transport: Transport = "TCP"

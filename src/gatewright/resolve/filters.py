@@ -16,11 +16,21 @@ from gatewright.model.gateway import (
     HTTPRequestRedirectFilter,
     HTTPRouteFilter,
 )
-from gatewright.model.gateway.shared import LocalObjectReference
 from gatewright.resolve.backends import References
 from gatewright.resolve.headers import check_end_to_end, check_request_header, check_response_header
 from gatewright.resolve.outcomes import Refused, Unsupported
-from gatewright.topology import Cors, ExternalAuth, Filter, HeaderModifier, Mirror, PathModifier, Redirect, Rewrite, Use
+from gatewright.topology import (
+    Cors,
+    Extension,
+    ExternalAuth,
+    Filter,
+    HeaderModifier,
+    Mirror,
+    PathModifier,
+    Redirect,
+    Rewrite,
+    Use,
+)
 
 RouteFilter: TypeAlias = HTTPRouteFilter | GRPCRouteFilter
 
@@ -58,14 +68,13 @@ def translate_filters(
 
 
 def refuse_unknown_filters(references: References, filters: Iterable[RouteFilter], field: str) -> None:
-    """Refuse the references to filters of other kinds; none is known."""
+    """Refuse the references to filters of kinds that aren't known, and to those that can't be used."""
     for index, item in enumerate(filters):
         if item.type == "ExtensionRef" and item.extension_ref:
-            references.refused.append(Refused("InvalidKind", _unknown(item.extension_ref, f"{field}[{index}]")))
-
-
-def _unknown(ref: LocalObjectReference, field: str) -> str:
-    return f"{field}.extensionRef: {ref.kind}.{ref.group or 'core'} {ref.name} is not a known kind of filter"
+            problem = references.extension_problem(item.extension_ref)
+            if problem:
+                message = f"{field}[{index}].extensionRef: {problem.message}"
+                references.refused.append(Refused(problem.reason, message))
 
 
 def idle_mirrors(filters: Iterable[RouteFilter], field: str) -> tuple[str, ...]:
@@ -88,7 +97,10 @@ def _translate(references: References, item: RouteFilter, field: str, use: Use) 
     if item.type == "RequestMirror" and item.request_mirror:
         return _mirror(references, item.request_mirror, f"{field}.requestMirror", use)
     if item.type == "ExtensionRef" and item.extension_ref:
-        raise Unsupported(_unknown(item.extension_ref, field))
+        ref, problem = item.extension_ref, references.extension_problem(item.extension_ref)
+        if problem:
+            raise Unsupported(f"{field}.extensionRef: {problem.message}")
+        return Extension(ref.kind, references.extension_key(ref), field)
     if isinstance(item, HTTPRouteFilter):
         if item.type == "RequestRedirect" and item.request_redirect:
             return _redirect(item.request_redirect)

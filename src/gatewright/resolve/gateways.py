@@ -119,7 +119,7 @@ def _client_certificate(
 
 def _parameters(gateway: Gateway) -> str:
     ref = gateway.spec.infrastructure and gateway.spec.infrastructure.parameters_ref
-    return ref.name if ref else ""
+    return ref.name if ref and ref.kind == "ConfigMap" else ""
 
 
 def _insecure(gateway: Gateway) -> tuple[str, ...]:

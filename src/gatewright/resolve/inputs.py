@@ -26,7 +26,7 @@ from gatewright.model.gateway import (
 )
 from gatewright.model.gateway.gateway import GatewayStatusAddress
 from gatewright.model.meta import Key, Object
-from gatewright.topology import Origin, PortKey, PortState, Rejection
+from gatewright.topology import Origin, PortKey, PortState, Refusal, RefusalKey, Rejection, Verdict
 
 ObjectId: TypeAlias = tuple[str, Key]
 """A kind and a key."""
@@ -74,6 +74,8 @@ class Inputs:
         self.addresses: Source[Key, Addresses] = flow.source("addresses")  # by Gateway
         self.ports: Source[PortKey, PortState] = flow.source("ports")
         self.rejections: Source[ObjectId, Rejection] = flow.source("rejections")
+        self.refusals: Source[RefusalKey, tuple[Refusal, ...]] = flow.source("refusals")
+        self.verdicts: Source[ObjectId, Verdict] = flow.source("verdicts")  # on an implementation's own objects
 
         self.by_type: dict[type[Object], Source[Key, Any]] = {
             GatewayClass: self.gateway_classes,

@@ -18,6 +18,7 @@ from gatewright.resolve.admission import GatewayTerms
 from gatewright.resolve.certificates import KeyPair, misnamed, usable_secret
 from gatewright.resolve.conditions import Reason, condition, together
 from gatewright.resolve.conflicts import Claims, conflict, overlap
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.entries import Entry, Seat
 from gatewright.resolve.frontends import Frontend, Frontends
 from gatewright.resolve.hostnames import is_address
@@ -79,6 +80,7 @@ class _Sources(NamedTuple):
     key_pairs: Collection[Key, KeyPair]
     out_of_date: Collection[Key, str]
     frontends: Frontends
+    dialect: Dialect
 
 
 def resolve_listeners(
@@ -89,25 +91,28 @@ def resolve_listeners(
     key_pairs: Collection[Key, KeyPair],
     out_of_date: Collection[Key, str],
     frontends: Frontends,
+    dialect: Dialect,
 ) -> Collection[ListenerKey, ResolvedListener]:
     """Every listener of our Gateways."""
-    sources = _Sources(inputs, terms, claims, key_pairs, out_of_date, frontends)
+    sources = _Sources(inputs, terms, claims, key_pairs, out_of_date, frontends, dialect)
     return inputs.flow.derive("resolved listeners", entries, lambda ctx, _, entry: _resolve(ctx, sources, entry))
 
 
 def _resolve(ctx: Context, sources: _Sources, entry: Entry) -> ResolvedListener:
     spec, gateway = entry.spec, entry.key.gateway
-    carried = ROUTE_KINDS.get(spec.protocol, ())
+    served_protocols = sources.dialect.protocols
+    carried = ROUTE_KINDS.get(spec.protocol, ()) if spec.protocol in served_protocols else ()
     kinds, bad_kinds = _kinds(spec, carried)
     terms = ctx.get(sources.terms, gateway)
     certificates, bad_certificates = _certificates(ctx, sources, entry)
+    elsewhere = sources.dialect.certificates_elsewhere
     https = spec.protocol == "HTTPS"
     frontend = sources.frontends.of(ctx, gateway, spec.port) if https else Frontend()
     conflicted = conflict(ctx, sources.claims, entry)
     overlapping = overlap(ctx, sources.claims, entry)
 
     if not carried:
-        known = ", ".join(sorted(ROUTE_KINDS))
+        known = ", ".join(sorted(served_protocols))
         accepted = ("UnsupportedProtocol", f"found protocol {spec.protocol}, expected one of {known}")
     elif conflicted:
         accepted = conflicted
@@ -127,7 +132,7 @@ def _resolve(ctx: Context, sources: _Sources, entry: Entry) -> ResolvedListener:
     resolved = together(problems) or ("ResolvedRefs", "; ".join([RESOLVED, *remarks]))
     # A listener that terminates TLS serves with those of its certificates that are usable.
     usable = valid and bool(kinds) and terms is not None and not terms.problem
-    usable = usable and (not entry.terminates or bool(certificates))
+    usable = usable and (not entry.terminates or bool(certificates) or (elsewhere and not bad_certificates))
     generation = entry.generation
     return ResolvedListener(
         entry=entry,
@@ -147,6 +152,7 @@ def _resolve(ctx: Context, sources: _Sources, entry: Entry) -> ResolvedListener:
             certificates=certificates,
             origin=entry.origin,
             client_validation=frontend.validation,
+            terminates=entry.terminates,
         )
         if usable
         else None,
@@ -181,7 +187,7 @@ def _certificates(ctx: Context, sources: _Sources, entry: Entry) -> tuple[tuple[
     good: list[Key] = []
     problems: list[Reason] = []
     refs = entry.spec.tls.certificate_refs if entry.spec.tls else ()
-    if not refs:
+    if not refs and not sources.dialect.certificates_elsewhere:
         problems.append(("InvalidCertificateRef", "tls.certificateRefs: found none, expected a Secret"))
     for index, ref in enumerate(refs):
         field = f"tls.certificateRefs[{index}]"

@@ -11,7 +11,7 @@ from gatewright.model.gateway.shared import RouteParentStatus
 from gatewright.resolve.attachment import Attachment
 from gatewright.resolve.conditions import condition
 from gatewright.resolve.inputs import Inputs, Route, origin
-from gatewright.topology import Rule, Stream
+from gatewright.topology import RefusalKey, Rule, Stream
 
 
 class Refused(Struct, frozen=True):
@@ -62,6 +62,27 @@ def heed_rejection(ctx: Context, inputs: Inputs, route: Route, outcomes: Sequenc
         return outcomes
     problem = Problem("UnsupportedValue", f"the proxy refused the route: {rejection.message}")
     return [structs.replace(outcome, rules=(), streams=(), problem=problem) for outcome in outcomes]
+
+
+def heed_refusals(
+    ctx: Context, inputs: Inputs, route: Route, attachment: Attachment, outcomes: Sequence[Outcome]
+) -> Sequence[Outcome]:
+    """The outcomes on one Gateway where its target leaves rules out, or serves the route without something."""
+    if not attachment.listeners:
+        return outcomes
+    refusals = ctx.get(inputs.refusals, RefusalKey(route.kind, route.key, attachment.listeners[0].gateway))
+    version = origin(route).version
+    told = list(outcomes)
+    for refusal in refusals or ():
+        if refusal.version != version or (refusal.rule or 0) >= len(told):
+            continue
+        index = refusal.rule or 0
+        outcome = told[index]
+        if refusal.rule is None:
+            told[index] = structs.replace(outcome, notes=(*outcome.notes, refusal.message))
+        elif outcome.problem is None:
+            told[index] = structs.replace(outcome, problem=Problem(refusal.reason, refusal.message))
+    return told
 
 
 def parent_status(route: Route, attachment: Attachment, outcomes: Sequence[Outcome]) -> RouteParentStatus:

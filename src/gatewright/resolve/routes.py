@@ -14,8 +14,9 @@ from gatewright.model.gateway.shared import RouteParentStatus
 from gatewright.model.meta import Key
 from gatewright.resolve.attachment import Attachment, attach
 from gatewright.resolve.contests import Claim, Contest, Kind, shrink
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.inputs import Inputs, Route, seniority
-from gatewright.resolve.outcomes import Outcome, heed_rejection, noted, parent_status
+from gatewright.resolve.outcomes import Outcome, heed_refusals, heed_rejection, noted, parent_status
 from gatewright.resolve.parents import Parents
 from gatewright.resolve.rules import resolve_grpc_rule, resolve_http_rule
 from gatewright.resolve.streams import resolve_stream, waiting
@@ -94,7 +95,7 @@ class Routes:
         return self.of_requests | self.of_connections
 
 
-def resolve_routes(inputs: Inputs, parents: Parents) -> Routes:
+def resolve_routes(inputs: Inputs, parents: Parents, dialect: Dialect) -> Routes:
     """Every route that names one of the `parents`, which `attach` reads."""
     flow = inputs.flow
 
@@ -113,14 +114,14 @@ def resolve_routes(inputs: Inputs, parents: Parents) -> Routes:
     contest = Contest(inputs, http_claims, grpc_claims)
 
     def requests(
-        claims: Collection[Key, Claim], resolve_rule: Callable[[Context, Inputs, L7, int], Outcome]
+        claims: Collection[Key, Claim], resolve_rule: Callable[[Context, Inputs, L7, int, Dialect], Outcome]
     ) -> Callable[[Context, Key, L7], ResolvedRoute | None]:
         def resolve(ctx: Context, key: Key, route: L7) -> ResolvedRoute | None:
             found = ctx.get(claims, key)
             if found is None:
                 return None
             attachments = shrink(found.attachments, contest.losses(ctx, found))
-            outcomes = [resolve_rule(ctx, inputs, route, index) for index in range(len(route.spec.rules))]
+            outcomes = [resolve_rule(ctx, inputs, route, index, dialect) for index in range(len(route.spec.rules))]
             return _resolved(ctx, inputs, route, attachments, outcomes)
 
         return resolve
@@ -172,5 +173,8 @@ def _resolved(
         rules=tuple(rule for outcome in outcomes for rule in outcome.rules),
         streams=tuple(stream for outcome in outcomes for stream in outcome.streams),
         valid=not outcomes or any(outcome.problem is None for outcome in outcomes),
-        parents=tuple(parent_status(route, attachment, outcomes) for attachment in attachments),
+        parents=tuple(
+            parent_status(route, attachment, heed_refusals(ctx, inputs, route, attachment, outcomes))
+            for attachment in attachments
+        ),
     )

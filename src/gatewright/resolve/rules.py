@@ -20,6 +20,7 @@ from gatewright.model.gateway import (
     HTTPRouteTimeouts,
 )
 from gatewright.resolve.backends import References
+from gatewright.resolve.dialects import PROXY, Dialect
 from gatewright.resolve.durations import seconds
 from gatewright.resolve.filters import Closed, idle_mirrors, refuse_unknown_filters, replaces_prefix, translate_filters
 from gatewright.resolve.inputs import Inputs, origin
@@ -49,11 +50,11 @@ class Traffic(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def resolve_http_rule(ctx: Context, inputs: Inputs, route: HTTPRoute, index: int) -> Outcome:
+def resolve_http_rule(ctx: Context, inputs: Inputs, route: HTTPRoute, index: int, dialect: Dialect = PROXY) -> Outcome:
     """What becomes of the rule number `index` of an HTTPRoute."""
     spec = route.spec.rules[index]
     field = f"spec.rules[{index}]"
-    references = References(ctx, inputs, "HTTPRoute", route.namespace)
+    references = References(ctx, inputs, "HTTPRoute", route.namespace, dialect)
     traffic = _traffic(references, spec, field, "http")
     refused, notes, problem = tuple(references.refused), traffic.notes, traffic.problem
     written = spec.matches or (HTTPRouteMatch(),)
@@ -87,14 +88,14 @@ def resolve_http_rule(ctx: Context, inputs: Inputs, route: HTTPRoute, index: int
     return Outcome(rules, refused=refused, problem=problem, notes=notes)
 
 
-def resolve_grpc_rule(ctx: Context, inputs: Inputs, route: GRPCRoute, index: int) -> Outcome:
+def resolve_grpc_rule(ctx: Context, inputs: Inputs, route: GRPCRoute, index: int, dialect: Dialect = PROXY) -> Outcome:
     """What becomes of the rule number `index` of a GRPCRoute.
 
     Its calls go to the backends over HTTP/2, whatever the Service's appProtocol says of the version.
     """
     spec = route.spec.rules[index]
     field = f"spec.rules[{index}]"
-    references = References(ctx, inputs, "GRPCRoute", route.namespace)
+    references = References(ctx, inputs, "GRPCRoute", route.namespace, dialect)
     traffic = _traffic(references, spec, field, "grpc")
     refused, notes, problem = tuple(references.refused), traffic.notes, traffic.problem
     written = spec.matches or (GRPCRouteMatch(),)

@@ -12,6 +12,7 @@ from gatewright.model.gateway import ListenerStatus
 from gatewright.model.gateway.gateway import GatewayStatusAddress
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve.conditions import Reason, condition
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.gateways import ResolvedGateway, ResolvedListenerSet
 from gatewright.resolve.inputs import Addresses, Inputs
 from gatewright.resolve.listeners import ResolvedListener
@@ -48,7 +49,7 @@ class Counts(NamedTuple):
 
 
 def gateway_statuses(
-    inputs: Inputs, gateways: Collection[Key, ResolvedGateway], counts: Counts
+    inputs: Inputs, gateways: Collection[Key, ResolvedGateway], counts: Counts, dialect: Dialect
 ) -> Collection[Key, ResolvedGatewayStatus]:
     """The status of each Gateway of ours."""
 
@@ -60,12 +61,12 @@ def gateway_statuses(
             addresses=addresses.values,
             conditions=(
                 _accepted(gateway, attached_sets),
-                _programmed(ctx, inputs, gateway, addresses, ctx.lookup(counts.ports, key)),
+                _programmed(ctx, inputs, gateway, addresses, ctx.lookup(counts.ports, key), dialect.noun),
                 _resolved_refs(gateway),
                 *_insecure(gateway),
                 *_default(gateway),
             ),
-            listeners=_listeners(ctx, inputs, counts, gateway.listeners, gateway.problem),
+            listeners=_listeners(ctx, inputs, counts, gateway.listeners, gateway.problem, dialect.noun),
             attached_listener_sets=attached_sets,
         )
 
@@ -73,16 +74,16 @@ def gateway_statuses(
 
 
 def listener_set_statuses(
-    inputs: Inputs, listener_sets: Collection[Key, ResolvedListenerSet], counts: Counts
+    inputs: Inputs, listener_sets: Collection[Key, ResolvedListenerSet], counts: Counts, dialect: Dialect
 ) -> Collection[Key, ResolvedListenerSetStatus]:
     """The status of each ListenerSet that names a Gateway of ours."""
 
     def resolve(ctx: Context, _: Key, found: ResolvedListenerSet) -> ResolvedListenerSetStatus:
-        listeners = _listeners(ctx, inputs, counts, found.listeners, found.problem)
+        listeners = _listeners(ctx, inputs, counts, found.listeners, found.problem, dialect.noun)
         programmed = [_holds(listener, "Programmed") for listener in listeners]
         return ResolvedListenerSetStatus(
             controller=found.controller,
-            conditions=(_set_accepted(found), _set_programmed(found, listeners, any(programmed))),
+            conditions=(_set_accepted(found), _set_programmed(found, listeners, any(programmed), dialect.noun)),
             listeners=listeners,
         )
 
@@ -114,7 +115,7 @@ def _accepted(gateway: ResolvedGateway, attached_sets: int) -> Condition:
 
 
 def _programmed(
-    ctx: Context, inputs: Inputs, gateway: ResolvedGateway, addresses: Addresses, ports: Iterable[PortKey]
+    ctx: Context, inputs: Inputs, gateway: ResolvedGateway, addresses: Addresses, ports: Iterable[PortKey], noun: str
 ) -> Condition:
     generation = gateway.generation
     states = {port: ctx.get(inputs.ports, port) for port in ports}
@@ -133,9 +134,9 @@ def _programmed(
     if len(refused) > _NAMED:
         refused[_NAMED:] = [f"and {len(refused) - _NAMED} more ports"]
     if any(state and state.serving for state in states.values()):
-        message = "; ".join(["the proxy serves the Gateway", *refused])
+        message = "; ".join([f"the {noun} serves the Gateway", *refused])
         return condition("Programmed", True, "Programmed", message, generation)
-    message = "; ".join(refused) or "waiting for the proxy"
+    message = "; ".join(refused) or f"waiting for the {noun}"
     return condition("Programmed", False, "Invalid" if refused else "Pending", message, generation)
 
 
@@ -180,11 +181,13 @@ def _set_accepted(found: ResolvedListenerSet) -> Condition:
     return condition("Accepted", found.accepted, "ListenersNotValid", message, found.generation)
 
 
-def _set_programmed(found: ResolvedListenerSet, listeners: tuple[ListenerStatus, ...], programmed: bool) -> Condition:
+def _set_programmed(
+    found: ResolvedListenerSet, listeners: tuple[ListenerStatus, ...], programmed: bool, noun: str
+) -> Condition:
     if found.problem:
         return condition("Programmed", False, *found.problem, found.generation)
     if programmed:
-        return condition("Programmed", True, "Programmed", "the proxy serves the ListenerSet", found.generation)
+        return condition("Programmed", True, "Programmed", f"the {noun} serves the ListenerSet", found.generation)
     if not found.accepted:
         return condition("Programmed", False, "ListenersNotValid", "no listener can carry traffic", found.generation)
     served = {listener.name for listener in found.listeners if listener.served}
@@ -203,6 +206,7 @@ def _listeners(
     counts: Counts,
     listeners: tuple[ResolvedListener, ...],
     problem: Reason | None,
+    noun: str,
 ) -> tuple[ListenerStatus, ...]:
     return tuple(
         ListenerStatus(
@@ -211,14 +215,16 @@ def _listeners(
             supported_kinds=listener.kinds,
             conditions=(
                 *listener.conditions,
-                _listener_programmed(listener, problem, ctx.get(inputs.ports, listener.entry.port_key)),
+                _listener_programmed(listener, problem, ctx.get(inputs.ports, listener.entry.port_key), noun),
             ),
         )
         for listener in listeners
     )
 
 
-def _listener_programmed(listener: ResolvedListener, problem: Reason | None, port: PortState | None) -> Condition:
+def _listener_programmed(
+    listener: ResolvedListener, problem: Reason | None, port: PortState | None, noun: str
+) -> Condition:
     generation = listener.entry.generation
     if listener.served is None:
         failed = [c for c in listener.conditions if c.type in ("Accepted", "ResolvedRefs") and c.status == "False"]
@@ -227,7 +233,7 @@ def _listener_programmed(listener: ResolvedListener, problem: Reason | None, por
         message = failed[0].message if failed else other
         return condition("Programmed", False, reason, message, generation)
     if port is None:
-        return condition("Programmed", False, "Pending", "waiting for the proxy", generation)
+        return condition("Programmed", False, "Pending", f"waiting for the {noun}", generation)
     if not port.serving:
         return condition("Programmed", False, "Invalid", port.message, generation)
-    return condition("Programmed", True, "Programmed", "the proxy serves the listener", generation)
+    return condition("Programmed", True, "Programmed", f"the {noun} serves the listener", generation)

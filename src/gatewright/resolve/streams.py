@@ -54,9 +54,8 @@ def place(
         listener = ctx.get(listeners, host.listener)
         if listener is None:
             continue
-        placements += [
-            StreamPlacement(host, stream if listener.certificates else _as_they_are(stream)) for stream in streams
-        ]
+        ends = listener.terminates or bool(listener.certificates)
+        placements += [StreamPlacement(host, stream if ends else _as_they_are(stream)) for stream in streams]
     return placements
 
 

@@ -1,0 +1,1 @@
+"""What the configuration kinds of group gateway.k8s.aws come to: settings, merged, checked, with what is wrong."""

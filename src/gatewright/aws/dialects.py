@@ -1,0 +1,68 @@
+"""What Gateways that *are* load balancers of AWS take of the Gateway API (`resolve.dialects`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.resolve.dialects import Dialect
+
+GROUP: Final = "gateway.k8s.aws"
+"""The API group of the configuration kinds, which are the AWS Load Balancer Controller's."""
+
+ALB_CONTROLLER: Final = "gateway.k8s.aws/alb"
+NLB_CONTROLLER: Final = "gateway.k8s.aws/nlb"
+
+_PARAMETERS: Final = ((GROUP, "LoadBalancerConfiguration"),)
+
+ALB: Final = Dialect(
+    features=(
+        "GRPCRoute",
+        "GRPCRouteNamedRouteRule",
+        "Gateway",
+        "GatewayAddressEmpty",
+        "GatewayHTTPListenerIsolation",
+        "GatewayPort8080",
+        "HTTPRoute",
+        "HTTPRouteBackendProtocolH2C",
+        "HTTPRouteBackendProtocolWebSocket",
+        "HTTPRouteDestinationPortMatching",
+        "HTTPRouteHostRewrite",
+        "HTTPRouteMethodMatching",
+        "HTTPRouteNamedRouteRule",
+        "HTTPRouteParentRefPort",
+        "HTTPRoutePathRedirect",
+        "HTTPRoutePathRewrite",
+        "HTTPRoutePortRedirect",
+        "HTTPRouteQueryParamMatching",
+        "HTTPRouteSchemeRedirect",
+        "ListenerSet",
+        "ReferenceGrant",
+    ),
+    protocols=("HTTP", "HTTPS"),
+    class_parameters=_PARAMETERS,
+    gateway_parameters=_PARAMETERS,
+    extensions=((GROUP, "ListenerRuleConfiguration"),),
+    addresses=(),
+    certificates_elsewhere=True,
+    noun="load balancer",
+)
+
+NLB: Final = Dialect(
+    features=(
+        "Gateway",
+        "GatewayAddressEmpty",
+        "GatewayPort8080",
+        "ListenerSet",
+        "ReferenceGrant",
+        "TCPRoute",
+        "TLSRoute",
+        "TLSRouteModeTerminate",
+        "UDPRoute",
+    ),
+    protocols=("TLS", "TCP", "UDP"),
+    class_parameters=_PARAMETERS,
+    gateway_parameters=_PARAMETERS,
+    addresses=("IPAddress",),
+    certificates_elsewhere=True,
+    noun="load balancer",
+)

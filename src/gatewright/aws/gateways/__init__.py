@@ -1,0 +1,1 @@
+"""From a topology and settings to the stacks of its load balancers."""

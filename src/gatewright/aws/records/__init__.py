@@ -1,0 +1,1 @@
+"""DNS records in Route 53 and certificates of ACM, for the hostnames of Gateways and routes."""
