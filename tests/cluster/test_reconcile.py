@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gatewright.cluster import ApiError, Conflict, NotFound, Reconciler, Unreachable
+from gatewright.cluster import ApiError, Conflict, NotFound, Reconciler, Unreachable, end
 
 
 async def test_a_key_that_is_touched_during_its_run_runs_once_more() -> None:
@@ -181,3 +181,25 @@ async def test_what_counts_as_transient_can_be_told() -> None:
         reconciler.enqueue("a")
         await reconciler.idle()
     assert runs == ["a", "a"]
+
+
+async def test_a_task_that_took_its_cancellation_for_a_failure_ends_all_the_same() -> None:
+    loop = asyncio.get_running_loop()
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.gather(loop.create_future())
+            except asyncio.CancelledError:
+                if not swallowed.is_set():
+                    swallowed.set()
+                    continue
+                raise
+
+    swallowed = asyncio.Event()
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await end(task)
+    assert task.cancelled()
+    assert swallowed.is_set()

@@ -11,7 +11,7 @@ from gatewright.cluster.errors import (
     NotFound,
     Unreachable,
 )
-from gatewright.cluster.reconcile import Reconciler
+from gatewright.cluster.reconcile import Reconciler, end
 from gatewright.cluster.reflector import Reflector
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "Reconciler",
     "Reflector",
     "Unreachable",
+    "end",
 ]

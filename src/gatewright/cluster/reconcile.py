@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -18,6 +18,19 @@ _LONGEST_PAUSE = 30.0  # seconds
 
 
 _CANCEL_AGAIN = 0.5  # seconds
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and return when they have ended.
+
+    Again and again: where something failed just before, `asyncio.gather` raises that instead of the cancellation, and
+    who tries again then goes on.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN)
 
 
 class Reconciler(Generic[K]):
@@ -127,11 +140,7 @@ class Reconciler(Generic[K]):
     async def __aexit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            # Again and again: what a run awaits may take its cancellation for that of something else.
-            await asyncio.wait(self._tasks, timeout=_CANCEL_AGAIN)
+        await end(*self._tasks)
         for timer in self._later.values():
             timer.cancel()
         self._later.clear()

@@ -22,6 +22,7 @@ from gatewright.aws.views import (
     target_groups_tagged,
     target_health,
 )
+from gatewright.cluster import end
 from gatewright.edge.binding.permission import is_somebodys
 from gatewright.edge.binding.targets import Balancer, TargetKey
 from gatewright.model.edgebinding import TargetGroupReference
@@ -182,10 +183,7 @@ class TargetGroups:
         """Poll these groups, and no others."""
         wanted = set(arns)
         stopped = [self._polls.pop(arn) for arn in list(self._polls) if arn not in wanted]
-        for task in stopped:
-            task.cancel()
-        if stopped:
-            await asyncio.wait(stopped)
+        await end(*stopped)
         for of in (self.health, self.problems, self._since, self._news):
             for arn in [arn for arn in of if arn not in wanted]:
                 del of[arn]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
 import structlog
 
 from gatewright.aws import Aws, AwsError, views
-from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
+from gatewright.cluster import Client, ClusterError, Reconciler, Reflector, end
 from gatewright.edge.events import Events
 from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.edge.nlb.actual import Actual, ActualLoadBalancer
@@ -117,7 +116,7 @@ class ServiceLoadBalancers:
             await stack.enter_async_context(self._work)
             self._enqueue_all()
             task = asyncio.create_task(self._look_again(), name="load balancers as AWS has them")
-            stack.push_async_callback(_cancelled, task)
+            stack.push_async_callback(end, task)
             stack.callback(self._stop)
             self._stack = stack.pop_all()
         return self
@@ -370,9 +369,3 @@ def _healthy(binding: EdgeBinding) -> set[str]:
 def _key(stack: str) -> Key:
     namespace, _, name = stack.rpartition("/")
     return Key(namespace, name)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
