@@ -74,7 +74,8 @@ func tidyReport(t *testing.T, path string) {
 		fmt.Printf("%-12s core %d passed, %d failed, %d skipped; extended %d passed, %d failed, %d skipped, %d features not supported\n",
 			profile.Name, core.Passed, core.Failed, core.Skipped, extended.Passed, extended.Failed, extended.Skipped,
 			len(extended.UnsupportedFeatures))
-		if core.Failed+core.Skipped+extended.Failed+extended.Skipped > 0 || len(extended.UnsupportedFeatures) > 0 {
+		missing := core.Skipped+extended.Skipped > 0 || len(extended.UnsupportedFeatures) > 0
+		if core.Failed+extended.Failed > 0 || missing && !*part {
 			t.Errorf("%s: the report isn't complete", profile.Name)
 		}
 	}

@@ -186,6 +186,37 @@ async def test_mutual_tls_passthrough_tells_the_target_of_the_certificate(
     assert shown.startswith("-----BEGIN%20CERTIFICATE-----")
 
 
+async def test_mutual_tls_verifies_by_the_trust_store(
+    cloud: AlbCloud, front: Front, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    group = cloud.http_group("app")
+    await HttpTargets(stack, cloud)("pod", group)
+    trusted, stranger = type(AUTHORITY)(), type(AUTHORITY)()
+    arn = cloud.certificate("app.example.com")
+    cloud.https(cloud.alb(), to(group), arn, mutual_tls="verify", authorities=trusted.chain)
+    for authority, good in ((trusted, True), (stranger, False)):
+        chain, key = authority.issue("client.test")
+        (tmp_path / "chain").write_bytes(chain)
+        (tmp_path / "key").write_bytes(key)
+        context = client_tls()
+        context.load_cert_chain(tmp_path / "chain", tmp_path / "key")
+        if good:
+            echo = (await front.ask(tls=context, headers={"x-amzn-mtls-clientcert-subject": "forged"})).echo
+            leaf = x509.load_pem_x509_certificate(chain)
+            assert int(echo["x-amzn-mtls-clientcert-serial-number"], 16) == leaf.serial_number
+            assert echo["x-amzn-mtls-clientcert-subject"] == leaf.subject.rfc4514_string()
+            assert echo["x-amzn-mtls-clientcert-issuer"] == leaf.issuer.rfc4514_string()
+            since, until = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+            shown = f"NotBefore={since:%Y-%m-%dT%H:%M:%SZ};NotAfter={until:%Y-%m-%dT%H:%M:%SZ}"
+            assert echo["x-amzn-mtls-clientcert-validity"] == shown
+            assert echo["x-amzn-mtls-clientcert-leaf"].startswith("-----BEGIN%20CERTIFICATE-----")
+        else:
+            with pytest.raises(OSError):  # noqa: PT011 - how a handshake fails depends on the version of TLS
+                await front.ask(tls=context)
+    with pytest.raises(OSError):  # noqa: PT011
+        await front.ask()
+
+
 async def test_mutual_tls_that_cannot_be_verified_lets_nobody_in(cloud: AlbCloud, front: Front) -> None:
     cloud.https(cloud.alb(), says("in"), cloud.certificate("app.example.com"), mutual_tls="verify")
     answer = await front.ask()

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.aws.elbv2_world import World, api, fixed_response, forward, redirect, refusal, world
 
+from gatewright.local.certificates import Authority
+
 __all__ = ["api", "world"]
 
 
@@ -274,6 +276,40 @@ def test_mutual_authentication(world: World) -> None:
     )
     plain = world.listener(load_balancer)
     assert refusal(change, ListenerArn=plain, MutualAuthentication={"Mode": "off"})[0] == "ValidationError"
+
+
+def test_a_trust_store_is_made_used_and_deleted(world: World) -> None:
+    s3, elb = world.client("s3"), world.elb
+    s3.create_bucket(Bucket="authorities")
+    bundle = {"CaCertificatesBundleS3Bucket": "authorities", "CaCertificatesBundleS3Key": "ca.pem"}
+    assert refusal(elb.create_trust_store, Name="ca", **bundle)[0] == "CaCertificatesBundleNotFound"
+    s3.put_object(Bucket="authorities", Key="ca.pem", Body=b"nothing of the kind")
+    assert refusal(elb.create_trust_store, Name="ca", **bundle)[0] == "InvalidCaCertificatesBundle"
+    s3.put_object(Bucket="authorities", Key="ca.pem", Body=Authority.create().pem)
+    (store,) = elb.create_trust_store(Name="ca", Tags=[{"Key": "of", "Value": "us"}], **bundle)["TrustStores"]
+    assert (store["Status"], store["NumberOfCaCertificates"]) == ("ACTIVE", 1)
+    assert refusal(elb.create_trust_store, Name="ca", **bundle)[0] == "DuplicateTrustStoreName"
+    arn = store["TrustStoreArn"]
+    assert elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"] == [{"Key": "of", "Value": "us"}]
+    assert elb.describe_trust_stores(Names=["ca"])["TrustStores"] == [store]
+    listener = world.listener(
+        world.load_balancer(),
+        port=443,
+        protocol="HTTPS",
+        Certificates=[{"CertificateArn": world.certificate()}],
+        MutualAuthentication={"Mode": "verify", "TrustStoreArn": arn},
+    )
+    shown = _described(world, listener)["MutualAuthentication"]
+    assert (shown["Mode"], shown["TrustStoreArn"], shown["IgnoreClientCertificateExpiry"]) == ("verify", arn, False)
+    associations = elb.describe_trust_store_associations(TrustStoreArn=arn)["TrustStoreAssociations"]
+    assert associations == [{"ResourceArn": listener}]
+    assert refusal(elb.delete_trust_store, TrustStoreArn=arn)[0] == "TrustStoreInUse"
+    s3.put_object(Bucket="authorities", Key="ca.pem", Body=Authority.create().pem + Authority.create().pem)
+    (changed,) = elb.modify_trust_store(TrustStoreArn=arn, **bundle)["TrustStores"]
+    assert changed["NumberOfCaCertificates"] == 2
+    elb.delete_listener(ListenerArn=listener)
+    elb.delete_trust_store(TrustStoreArn=arn)
+    assert elb.describe_trust_stores()["TrustStores"] == []
 
 
 def test_the_protocol_is_modified(world: World) -> None:

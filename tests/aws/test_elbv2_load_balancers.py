@@ -427,7 +427,22 @@ def test_gateway_load_balancers_are_not_emulated(world: World) -> None:
 
 
 def test_an_operation_that_is_not_emulated_says_so(world: World) -> None:
-    bundle = {"CaCertificatesBundleS3Bucket": "ca", "CaCertificatesBundleS3Key": "ca.pem"}
-    found = refusal(world.elb.create_trust_store, Name="ca", **bundle)
-    assert found == ("OperationNotPermitted", "CreateTrustStore is not emulated")
-    assert world.elb.describe_trust_stores()["TrustStores"] == []
+    arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:truststore/ca/0123456789abcdef"
+    found = refusal(world.elb.add_trust_store_revocations, TrustStoreArn=arn)
+    assert found == ("OperationNotPermitted", "AddTrustStoreRevocations is not emulated")
+
+
+@pytest.mark.parametrize(("kind", "least"), [("application", 100), ("network", 2750)])
+def test_capacity_is_reserved_and_reset(world: World, kind: str, least: int) -> None:
+    arn = world.load_balancer(kind=kind)
+    describe, modify = world.elb.describe_capacity_reservation, world.elb.modify_capacity_reservation
+    assert describe(LoadBalancerArn=arn)["CapacityReservationState"] == []
+    few = {"CapacityUnits": least - 1}
+    assert refusal(modify, LoadBalancerArn=arn, MinimumLoadBalancerCapacity=few)[0] == "ValidationError"
+    assert refusal(modify, LoadBalancerArn=arn)[0] == "ValidationError"
+    modify(LoadBalancerArn=arn, MinimumLoadBalancerCapacity={"CapacityUnits": least})
+    found = describe(LoadBalancerArn=arn)
+    assert found["MinimumLoadBalancerCapacity"] == {"CapacityUnits": least}
+    assert sum(zone["EffectiveCapacityUnits"] for zone in found["CapacityReservationState"]) == least
+    modify(LoadBalancerArn=arn, ResetCapacityReservation=True)
+    assert "MinimumLoadBalancerCapacity" not in describe(LoadBalancerArn=arn)

@@ -75,7 +75,7 @@ def balancing(now: float) -> Balancing:
     rules: dict[str, Rule] = {}
     for load_balancer in elbv2.load_balancers.values():
         for arn, listener in load_balancer.listeners.items():
-            listeners[arn] = _listener(listener)
+            listeners[arn] = _listener(listener, elbv2.trust_stores)
             for rule in listener.rules.values():
                 rules[rule.arn] = _rule(rule, arn)
     groups = {arn: _target_group(group) for arn, group in elbv2.target_groups.items()}
@@ -132,9 +132,10 @@ def _load_balancer(one: Any, nodes: Iterable[network.Interface]) -> LoadBalancer
     )
 
 
-def _listener(one: Any) -> Listener:
+def _listener(one: Any, trust_stores: Mapping[str, Any]) -> Listener:
     alpn = one.alpn_policy or ()
-    mutual = getattr(one, "mutual_authentication", None) or {}
+    mutual = one.mutual_authentication or {}
+    store = trust_stores.get(mutual.get("TrustStoreArn", ""))
     return Listener(
         arn=one.arn,
         load_balancer=one.load_balancer_arn,
@@ -145,6 +146,8 @@ def _listener(one: Any) -> Listener:
         ssl_policy=one.ssl_policy or "",
         alpn_policy=alpn if isinstance(alpn, str) else next(iter(alpn), ""),
         mutual_tls=mutual.get("Mode", "off"),
+        authorities=store.bundle if store else b"",
+        takes_expired=mutual.get("IgnoreClientCertificateExpiry", False),
         attributes=_strings(one.attributes),
     )
 

@@ -127,6 +127,10 @@ class Listener(Struct, frozen=True):
     ssl_policy: str = ""
     alpn_policy: str = ""
     mutual_tls: Literal["off", "passthrough", "verify"] = "off"
+    authorities: bytes = b""
+    """PEM: of whom one has to have issued a client's certificate, with `verify`."""
+    takes_expired: bool = False
+    """Whether clients' certificates that have expired are good, too."""
     attributes: dict[str, str] = {}
 
 

@@ -103,17 +103,26 @@ DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
 """The one that a listener has that was created without one by the API."""
 
 
+class ClientValidation(NamedTuple):
+    """Whose certificates clients have to show: those of `authorities` (PEM). Without any they may show what they like
+    ("mutual TLS passthrough").
+    """
+
+    authorities: bytes = b""
+    takes_expired: bool = False
+
+
 def server_context(
     certificates: Sequence[str],
     policy: str,
     alpn: Iterable[str] = (),
     *,
-    asks_for_certificate: bool = False,
+    client_validation: ClientValidation | None = None,
 ) -> tuple[tls_pb2.DownstreamTlsContext, tuple[Ref, ...]]:
     """The TLS of a listener, and the secrets that it waits for.
 
     `certificates` are ARNs, the default one first; `alpn` the protocols to offer, the preferred one first. With
-    `asks_for_certificate` clients may show any certificate ("mutual TLS passthrough").
+    `client_validation` clients are asked for a certificate.
     """
     found = POLICIES.get(policy, POLICIES[DEFAULT_POLICY])
     context = tls_pb2.DownstreamTlsContext()
@@ -126,8 +135,14 @@ def server_context(
     parameters.ecdh_curves.extend(found.curves)
     for arn in certificates:
         common.tls_certificate_sds_secret_configs.add(name=arn).sds_config.CopyFrom(ADS)
-    if asks_for_certificate:
-        common.validation_context.trust_chain_verification = common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
+    if client_validation:
+        validation = common.validation_context
+        if client_validation.authorities:
+            context.require_client_certificate.value = True
+            validation.trusted_ca.inline_bytes = client_validation.authorities
+            validation.allow_expired_certificate = client_validation.takes_expired
+        else:
+            validation.trust_chain_verification = common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
     return context, tuple(Ref(SECRET, arn) for arn in certificates)
 
 

@@ -28,7 +28,7 @@ from gatewright.local.aws.alb.conditions import PATH_HEADER, SOURCE_HEADER
 from gatewright.local.aws.alb.scripts import actions, append_port, trace, transforms
 from gatewright.local.aws.pools import number
 from gatewright.local.aws.state import Bound, Listener, LoadBalancer, Node
-from gatewright.local.aws.tls import server_context
+from gatewright.local.aws.tls import ClientValidation, server_context
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +81,8 @@ def node_listener(
     listen(message, [(bound.address, bound.port)], "TCP")
     message.enable_reuse_port.value = False  # with it, whoever else listens there would get part of the connections
     message.per_connection_buffer_limit_bytes.value = _CONNECTION_BUFFER
-    awaited = [] if listener.mutual_tls == "verify" else [Ref(ROUTES, table_name(listener))]
+    unverifiable = listener.mutual_tls == "verify" and not listener.authorities
+    awaited = [] if unverifiable else [Ref(ROUTES, table_name(listener))]
     if listener.protocol == "HTTPS":
         message.listener_filters.add(name="tls").typed_config.Pack(tls_inspector_pb2.TlsInspector(), deterministic=True)
         chain = message.filter_chains.add(name="https")
@@ -91,7 +92,7 @@ def node_listener(
             certificates,
             listener.ssl_policy,
             ("h2", "http/1.1") if http2 else ("http/1.1",),
-            asks_for_certificate=listener.mutual_tls == "passthrough",
+            client_validation=_client_validation(listener),
         )
         chain.transport_socket.name = "tls"
         chain.transport_socket.typed_config.Pack(context, deterministic=True)
@@ -99,12 +100,18 @@ def node_listener(
         _answer_all(message.filter_chains.add(name="http"), listener, 400, page(400, _PLAIN_TO_TLS), surroundings)
     else:
         chain = message.filter_chains.add(name="http")
-    if listener.mutual_tls == "verify":
+    if unverifiable:
         _log.warning("client certificates can't be verified; all requests are answered 500", listener=listener.arn)
         _answer_all(chain, listener, 500, page(500), surroundings)
         return resource(message.name, message.SerializeToString(deterministic=True), parts=(listener.arn, *awaited))
     chain.filters.add(name="http").typed_config.Pack(manager(balancer, listener, surroundings), deterministic=True)
     return resource(message.name, message.SerializeToString(deterministic=True), parts=(listener.arn, *awaited))
+
+
+def _client_validation(listener: Listener) -> ClientValidation | None:
+    if listener.mutual_tls == "off":
+        return None
+    return ClientValidation(listener.authorities, listener.takes_expired)
 
 
 def manager(balancer: LoadBalancer, listener: Listener, surroundings: Surroundings) -> _Manager:

@@ -38,7 +38,20 @@ _RESPONSE_HEADERS = {
 }
 _CLIENT = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 _CLIENT_AND_PORT = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"
-_MTLS_CERTIFICATE = "routing.http.request.x_amzn_mtls_clientcert.header_name"
+_DATE = "%Y-%m-%dT%H:%M:%SZ"
+_MTLS_HEADERS = {
+    "passthrough": {"clientcert": "%DOWNSTREAM_PEER_CERT%"},
+    "verify": {
+        "clientcert_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
+        "clientcert_issuer": "%DOWNSTREAM_PEER_ISSUER%",
+        "clientcert_subject": "%DOWNSTREAM_PEER_SUBJECT%",
+        "clientcert_validity": (
+            f"NotBefore=%DOWNSTREAM_PEER_CERT_V_START({_DATE})%;NotAfter=%DOWNSTREAM_PEER_CERT_V_END({_DATE})%"
+        ),
+        "clientcert_leaf": "%DOWNSTREAM_PEER_CERT%",
+    },
+}
+"""By mode, what targets are told of a client's certificate ("HTTP headers and mutual TLS")."""
 _TLS_VERSION = "routing.http.request.x_amzn_tls_version.header_name"
 _TLS_CIPHER = "routing.http.request.x_amzn_tls_cipher_suite.header_name"
 
@@ -127,11 +140,15 @@ def _request_headers(balancer: LoadBalancer, listener: Listener, message: route_
     if attributes.get("routing.http.x_amzn_tls_version_and_cipher_suite.enabled") == "true":
         _set(add, own.get(_TLS_VERSION, "") or "x-amzn-tls-version", "%DOWNSTREAM_TLS_VERSION%")
         _set(add, own.get(_TLS_CIPHER, "") or "x-amzn-tls-cipher-suite", "%DOWNSTREAM_TLS_CIPHER%")
-    if listener.mutual_tls == "passthrough":
-        name = own.get(_MTLS_CERTIFICATE, "") or "x-amzn-mtls-clientcert"
+    for part, value in _MTLS_HEADERS.get(listener.mutual_tls, {}).items():
+        name = own.get(f"routing.http.request.x_amzn_mtls_{part}.header_name", "") or _mtls_header(part)
         message.request_headers_to_remove.append(name)
         option = add.add(append_action=_OVERWRITE)
-        option.header.key, option.header.value = name, "%DOWNSTREAM_PEER_CERT%"
+        option.header.key, option.header.value = name, value
+
+
+def _mtls_header(part: str) -> str:
+    return f"x-amzn-mtls-{part.replace('_', '-')}"
 
 
 def _response_headers(listener: Listener, message: route_pb2.RouteConfiguration) -> None:

@@ -138,7 +138,7 @@ class _Translation:
 
     def _table(self, ctx: Context, arn: str, listener: Listener) -> Mapping[str, Resource]:
         balancer = self._balancer(ctx, listener)
-        if balancer is None or listener.mutual_tls == "verify":
+        if balancer is None or (listener.mutual_tls == "verify" and not listener.authorities):
             return {}
         within = [Ref(LISTENER, listener_name(listener, node)) for node in balancer.nodes]
         made = table(balancer, listener, ctx.lookup(self._by_listener, arn), within)

@@ -11,13 +11,14 @@ from moto.elbv2.models import ELBv2Backend
 
 from gatewright.local.aws.elbv2 import actions
 from gatewright.local.aws.elbv2.errors import Refusal, invalid
-from gatewright.local.aws.elbv2.models import Document, Draining, Listener, LoadBalancer, Rule, TargetGroup
+from gatewright.local.aws.elbv2.models import Document, Draining, Listener, LoadBalancer, Rule, TargetGroup, TrustStore
 from gatewright.local.aws.state import CloudState
 
 _ARN = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:"
     r"(?:(?P<lb>loadbalancer/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+)"
     r"|(?P<tg>targetgroup/[A-Za-z0-9-]+/[0-9a-f]+)"
+    r"|(?P<store>truststore/[A-Za-z0-9-]+/[0-9a-f]+)"
     r"|(?P<listener>listener/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+/[0-9a-f]+)"
     r"|(?P<rule>listener-rule/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+/[0-9a-f]+/[0-9a-f]+))\Z"
 )
@@ -34,6 +35,10 @@ class Backend(ELBv2Backend):
     load_balancers: dict[str, LoadBalancer]  # type: ignore[assignment]
     target_groups: dict[str, TargetGroup]  # type: ignore[assignment]
 
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.trust_stores: dict[str, TrustStore] = {}
+
     def load_balancer(self, arn: str) -> LoadBalancer:
         """By ARN; raises a refusal."""
         check_arn(arn, "lb")
@@ -48,6 +53,14 @@ class Backend(ELBv2Backend):
         found = self.target_groups.get(arn)
         if found is None:
             raise Refusal("TargetGroupNotFound", "One or more target groups not found")
+        return found
+
+    def trust_store(self, arn: str) -> TrustStore:
+        """By ARN; raises a refusal."""
+        check_arn(arn, "store")
+        found = self.trust_stores.get(arn)
+        if found is None:
+            raise Refusal("TrustStoreNotFound", f"Trust store '{arn}' not found")
         return found
 
     def listener(self, arn: str) -> Listener:
@@ -131,7 +144,13 @@ class Backend(ELBv2Backend):
                 self.drain(group, key)
 
 
-_KINDS = {"lb": "load balancer", "tg": "target group", "listener": "listener", "rule": "listener rule"}
+_KINDS = {
+    "lb": "load balancer",
+    "tg": "target group",
+    "listener": "listener",
+    "rule": "listener rule",
+    "store": "trust store",
+}
 
 
 def check_arn(arn: str, kind: str) -> None:

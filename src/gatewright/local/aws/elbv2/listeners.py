@@ -36,7 +36,7 @@ def create_listener(elb: Backend, request: Document) -> Document:
         raise invalid("A listener port must be specified")
     if "Protocol" not in request:
         raise invalid("A listener protocol must be specified")
-    settings = _settings(load_balancer, request)
+    settings = _settings(elb, load_balancer, request)
     existing = _at(load_balancer, settings.port)
     if existing:
         if _of(existing) == settings:
@@ -89,7 +89,7 @@ def modify_listener(elb: Backend, request: Document) -> Document:
         after["AlpnPolicy"] = before.alpn_policy
     if protocol == before.protocol == "HTTPS":
         after["MutualAuthentication"] = before.mutual_authentication
-    settings = _settings(load_balancer, {**after, **request, "Protocol": protocol}, before.certificate)
+    settings = _settings(elb, load_balancer, {**after, **request, "Protocol": protocol}, before.certificate)
     if _at(load_balancer, settings.port) not in (None, listener):
         raise _duplicate(load_balancer)
     arns = list(actions.groups(settings.actions))
@@ -132,7 +132,7 @@ def _duplicate(load_balancer: LoadBalancer) -> Refusal:
     )
 
 
-def _settings(load_balancer: LoadBalancer, request: Document, certificate: str = "") -> _Settings:
+def _settings(elb: Backend, load_balancer: LoadBalancer, request: Document, certificate: str = "") -> _Settings:
     """`certificate` is the listener's already: it is taken even if it has expired since."""
     protocol, port = request["Protocol"], request["Port"]
     if protocol in ("QUIC", "TCP_QUIC"):
@@ -150,7 +150,7 @@ def _settings(load_balancer: LoadBalancer, request: Document, certificate: str =
         _certificate(protocol, request.get("Certificates"), certificate),
         _ssl_policy(protocol, request.get("SslPolicy")),
         _alpn_policy(protocol, request.get("AlpnPolicy")),
-        _mutual_authentication(protocol, request.get("MutualAuthentication")),
+        _mutual_authentication(elb, protocol, request.get("MutualAuthentication")),
     )
 
 
@@ -194,7 +194,7 @@ def _alpn_policy(protocol: str, asked: list[str] | None) -> list[str]:
     return asked or ["None"]
 
 
-def _mutual_authentication(protocol: str, asked: Document | None) -> Document | None:
+def _mutual_authentication(elb: Backend, protocol: str, asked: Document | None) -> Document | None:
     if protocol != "HTTPS":
         if asked:
             raise invalid(f"Mutual authentication cannot be specified for {protocol} listeners")
@@ -207,7 +207,11 @@ def _mutual_authentication(protocol: str, asked: Document | None) -> Document | 
     if mode == "verify":
         if not store:
             raise misconfigured("A trust store must be specified with mutual authentication mode 'verify'")
-        raise Refusal("TrustStoreNotFound", f"Trust store '{store}' not found")
+        elb.trust_store(store)
+        found = {"Mode": mode, "TrustStoreArn": store}
+        found["IgnoreClientCertificateExpiry"] = bool(asked.get("IgnoreClientCertificateExpiry", False))
+        found["AdvertiseTrustStoreCaNames"] = asked.get("AdvertiseTrustStoreCaNames") or "off"
+        return found
     if store or "IgnoreClientCertificateExpiry" in asked or "AdvertiseTrustStoreCaNames" in asked:
         raise misconfigured(f"With mutual authentication mode '{mode}', no trust store's settings can be specified")
     return {"Mode": mode}

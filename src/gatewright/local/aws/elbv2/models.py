@@ -109,6 +109,8 @@ class LoadBalancer:
     attrs: dict[str, str]
     chosen: dict[str, Document]
     state: str = "provisioning"
+    reserved: int = 0
+    """Capacity units."""
     enforced_on_private_link: str = "on"
     listeners: dict[str, Listener] = field(default_factory=dict)
 
@@ -209,3 +211,23 @@ class TargetGroup:
         if self.protocol_version:
             document["ProtocolVersion"] = self.protocol_version
         return document
+
+
+@dataclass(eq=False)
+class TrustStore:
+    """Whose certificates clients have to show: `bundle` is PEM: the certificates of authorities, checked."""
+
+    arn: str
+    name: str
+    bundle: bytes
+    count: int
+
+    def document(self) -> Document:
+        """As DescribeTrustStores shows it."""
+        return {
+            "Name": self.name,
+            "TrustStoreArn": self.arn,
+            "Status": "ACTIVE",
+            "NumberOfCaCertificates": self.count,
+            "TotalRevokedEntries": 0,
+        }

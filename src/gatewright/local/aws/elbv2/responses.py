@@ -17,6 +17,7 @@ from moto.elbv2.responses import ELBV2Response
 
 from gatewright.local.aws.backends import LOCK
 from gatewright.local.aws.elbv2 import (
+    capacity,
     constraints,
     listeners,
     load_balancers,
@@ -27,6 +28,7 @@ from gatewright.local.aws.elbv2 import (
     tags,
     target_groups,
     targets,
+    trust_stores,
     wire,
 )
 from gatewright.local.aws.elbv2.backend import Backend
@@ -54,19 +56,6 @@ def describe_ssl_policies(elb: Backend, request: Document) -> Document:
     return paging.page(list(dict.fromkeys(names)), request, "SslPolicies", policies.document, lambda name: name)
 
 
-def describe_capacity_reservation(elb: Backend, request: Document) -> Document:
-    """DescribeCapacityReservation: there is none."""
-    elb.load_balancer(request["LoadBalancerArn"])
-    return {"CapacityReservationState": []}
-
-
-def describe_trust_stores(elb: Backend, request: Document) -> Document:
-    """DescribeTrustStores: there are none."""
-    if request.get("TrustStoreArns") or request.get("Names"):
-        raise Refusal("TrustStoreNotFound", "One or more trust stores not found")
-    return {"TrustStores": []}
-
-
 def _missing(name: str) -> Operation:
     def refuse(elb: Backend, request: Document) -> Document:
         raise Refusal("OperationNotPermitted", f"{name} is not emulated")
@@ -81,13 +70,15 @@ OPERATIONS: dict[str, Operation] = {
     "CreateLoadBalancer": load_balancers.create_load_balancer,
     "CreateRule": rules.create_rule,
     "CreateTargetGroup": target_groups.create_target_group,
+    "CreateTrustStore": trust_stores.create_trust_store,
     "DeleteListener": listeners.delete_listener,
     "DeleteLoadBalancer": load_balancers.delete_load_balancer,
     "DeleteRule": rules.delete_rule,
     "DeleteTargetGroup": target_groups.delete_target_group,
+    "DeleteTrustStore": trust_stores.delete_trust_store,
     "DeregisterTargets": targets.deregister_targets,
     "DescribeAccountLimits": describe_account_limits,
-    "DescribeCapacityReservation": describe_capacity_reservation,
+    "DescribeCapacityReservation": capacity.describe_capacity_reservation,
     "DescribeListenerAttributes": listeners.describe_listener_attributes,
     "DescribeListenerCertificates": listeners.describe_listener_certificates,
     "DescribeListeners": listeners.describe_listeners,
@@ -99,13 +90,16 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeTargetGroupAttributes": target_groups.describe_target_group_attributes,
     "DescribeTargetGroups": target_groups.describe_target_groups,
     "DescribeTargetHealth": targets.describe_target_health,
-    "DescribeTrustStores": describe_trust_stores,
+    "DescribeTrustStoreAssociations": trust_stores.describe_trust_store_associations,
+    "DescribeTrustStores": trust_stores.describe_trust_stores,
+    "ModifyCapacityReservation": capacity.modify_capacity_reservation,
     "ModifyListener": listeners.modify_listener,
     "ModifyListenerAttributes": listeners.modify_listener_attributes,
     "ModifyLoadBalancerAttributes": load_balancers.modify_load_balancer_attributes,
     "ModifyRule": rules.modify_rule,
     "ModifyTargetGroup": target_groups.modify_target_group,
     "ModifyTargetGroupAttributes": target_groups.modify_target_group_attributes,
+    "ModifyTrustStore": trust_stores.modify_trust_store,
     "RegisterTargets": targets.register_targets,
     "RemoveListenerCertificates": listeners.remove_listener_certificates,
     "RemoveTags": tags.remove_tags,

@@ -52,7 +52,7 @@ def tags_of(elb: Backend, arn: str) -> dict[str, str]:
 
 
 def _check_exists(elb: Backend, arn: str) -> None:
-    kind = re.search(r":(loadbalancer|targetgroup|listener|listener-rule)/", arn)
+    kind = re.search(r":(loadbalancer|targetgroup|listener|listener-rule|truststore)/", arn)
     match kind and kind[1]:
         case "loadbalancer":
             elb.load_balancer(arn)
@@ -62,6 +62,8 @@ def _check_exists(elb: Backend, arn: str) -> None:
             elb.listener(arn)
         case "listener-rule":
             elb.rule(arn)
+        case "truststore":
+            elb.trust_store(arn)
         case _:
             raise invalid(f"'{arn}' is not a valid load balancer ARN")
 
