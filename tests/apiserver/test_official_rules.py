@@ -11,7 +11,7 @@ from tests.model.test_rules import CASES, VALID, manifest
 from gatewright.model import kinds
 from gatewright.model.causes import UNCHECKED, Cause
 
-UNREACHABLE = {"type must be one of ['Exact', 'PathPrefix'"}
+UNREACHABLE = {"type must be one of ['Exact', 'PathPrefix'", "action types are supported"}
 """Rules that an API server never comes to say: what breaks them keeps it from applying any."""
 
 

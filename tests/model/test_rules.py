@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import yaml
 
-from gatewright.model import codec, edgebinding, gateway, kinds
+from gatewright.model import awsgateway, codec, edgebinding, gateway, ingressclassparams, kinds
 from gatewright.model.rules import RULES, violations
+from gatewright.model.rules.awsgateway import ACTION_CONFIGURATIONS
 from gatewright.model.schema import openapi_schema
 from gatewright.model.validation import apply_defaults, validate
 
@@ -153,6 +154,20 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "XMesh": {"controllerName": "example.com/controller"},
     "EdgeBinding": {"gatewayRef": {"name": "gw"}, "port": 443, "aws": {"targetGroup": {"tags": {"a": "b"}}}},
+    "LoadBalancerConfiguration": {
+        "listenerConfigurations": [
+            {"protocolPort": "HTTPS:443", "mutualAuthentication": {"mode": "verify", "trustStore": "clients"}}
+        ]
+    },
+    "TargetGroupConfiguration": {"targetReference": {"name": "shop"}},
+    "ListenerRuleConfiguration": {
+        "actions": [
+            {"type": "jwt-validation", "jwtValidationConfig": {"issuer": "i", "jwksEndpoint": "https://i/keys"}},
+            {"type": "fixed-response", "fixedResponseConfig": {"statusCode": 403}},
+        ],
+        "conditions": [{"field": "source-ip", "sourceIPConfig": {"values": ["192.0.2.0/24"]}}],
+    },
+    "IngressClassParams": {"prefixListsIDs": ["pl-1"]},
 }
 
 SERVICE = {"name": "s", "port": 1}
@@ -432,14 +447,57 @@ def cases() -> Iterator[Case]:
         yield "EdgeBinding", {"aws": {"targetGroup": group}}, where, message
 
 
-CASES = list(cases())
+def aws_cases() -> Iterator[tuple[str, dict[str, Any], str, str]]:
+    where = "spec.listenerConfigurations[0].mutualAuthentication"
+    for mutual, message in [
+        ({"mode": "verify"}, "trustStore is required when mutualAuthentication mode is 'verify'"),
+        ({"mode": "off", "trustStore": "clients"}, "does not support 'trustStore'"),
+        ({"mode": "passthrough", "ignoreClientCertificateExpiry": False}, "support 'ignoreClientCertificateExpiry'"),
+        ({"mode": "off", "advertiseTrustStoreCaNames": "on"}, "does not support 'advertiseTrustStoreCaNames'"),
+    ]:
+        listener = {"protocolPort": "HTTPS:443", "mutualAuthentication": mutual}
+        yield "LoadBalancerConfiguration", {"listenerConfigurations": [listener]}, where, message
+
+    respond = {"type": "fixed-response", "fixedResponseConfig": {"statusCode": 200}}
+    redirect = {"type": "redirect", "redirectConfig": {}}
+    jwt = {"type": "jwt-validation", "jwtValidationConfig": {"issuer": "i", "jwksEndpoint": "j"}}
+    for actions, message in [
+        ([], "At least one action must be specified"),
+        ([{"type": "none"}], "action types are supported"),
+        ([jwt, jwt], "At most one pre-routing action"),
+        ([respond, redirect], "At most one routing action"),
+    ]:
+        yield "ListenerRuleConfiguration", {"actions": actions}, "spec", message
+    for type_, name in ACTION_CONFIGURATIONS.items():
+        message = f"{name} must be specified only when type is '{type_}'"
+        yield "ListenerRuleConfiguration", {"actions": [{"type": type_}]}, "spec.actions[0]", message
+    response = {"type": "fixed-response", "fixedResponseConfig": {"statusCode": 301}}
+    where = "spec.actions[0].fixedResponseConfig.statusCode"
+    yield "ListenerRuleConfiguration", {"actions": [response]}, where, "in the 2XX, 4XX, or 5XX range"
+    message = "sourceIPConfig must be specified only when field is 'source-ip'"
+    yield "ListenerRuleConfiguration", {"conditions": [{"field": "source-ip"}]}, "spec.conditions[0]", message
+
+    message = "cannot specify both 'prefixListsIDs' and 'PrefixListsIDs' fields"
+    yield "IngressClassParams", {"PrefixListsIDs": ["pl-2"]}, "spec", message
+
+
+CASES = [*cases(), *aws_cases()]
+
+
+OTHER_VERSIONS = {
+    "EdgeBinding": edgebinding.API_VERSION,
+    "IngressClassParams": ingressclassparams.API_VERSION,
+    **dict.fromkeys(
+        ("LoadBalancerConfiguration", "TargetGroupConfiguration", "ListenerRuleConfiguration"), awsgateway.API_VERSION
+    ),
+}
 
 
 def manifest(kind: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     spec = {**copy.deepcopy(VALID[kind]), **(changes or {})}
     spec = {name: value for name, value in spec.items() if value is not None}
     version = X_GROUP_VERSION if kind.startswith("X") else GROUP_VERSION
-    version = edgebinding.API_VERSION if kind == "EdgeBinding" else version
+    version = OTHER_VERSIONS.get(kind, version)
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
 
 

@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from gatewright.model import apps, coordination, core, discovery, edgebinding
+from gatewright.model import (
+    apps,
+    awsgateway,
+    coordination,
+    core,
+    discovery,
+    edgebinding,
+    ingressclassparams,
+    networking,
+    targetgroupbinding,
+)
 from gatewright.model import gateway as gw
 from gatewright.model.meta import Object
 
@@ -67,13 +77,14 @@ def _kind(
     categories: tuple[str, ...] = (),
     namespaced: bool = True,
     status: bool = True,
+    singular: str = "",
 ) -> Kind:
     return Kind(
         group="",
         version="",
         kind=kind,
         plural=plural,
-        singular=kind.lower(),
+        singular=singular or kind.lower(),
         short_names=short_names,
         categories=categories,
         namespaced=namespaced,
@@ -140,8 +151,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     *_group(
         "networking.k8s.io",
         "v1",
-        _kind("Ingress", "ingresses", "ing"),
-        _kind("IngressClass", "ingressclasses", namespaced=False, status=False),
+        _kind("Ingress", "ingresses", "ing", type=networking.Ingress),
+        _kind("IngressClass", "ingressclasses", type=networking.IngressClass, namespaced=False, status=False),
         _kind("NetworkPolicy", "networkpolicies", "netpol", status=False),
     ),
     *_group(
@@ -263,6 +274,36 @@ KINDS: Final[tuple[Kind, ...]] = (
         edgebinding.GROUP,
         "v1alpha1",
         _kind("EdgeBinding", "edgebindings", "eb", type=edgebinding.EdgeBinding, categories=("gatewright",)),
+    ),
+    *_group(
+        awsgateway.GROUP,
+        "v1",
+        *(
+            _kind(type_.__name__, f"{type_.__name__.lower()}s", type=type_, also=("v1beta1",), deprecated=("v1beta1",))
+            for type_ in (
+                awsgateway.LoadBalancerConfiguration,
+                awsgateway.TargetGroupConfiguration,
+                awsgateway.ListenerRuleConfiguration,
+            )
+        ),
+    ),
+    *_group(
+        ingressclassparams.GROUP,
+        "v1beta1",
+        _kind(
+            "IngressClassParams",
+            "ingressclassparams",
+            type=ingressclassparams.IngressClassParams,
+            namespaced=False,
+            status=False,
+            singular="ingressclassparam",
+        ),
+        _kind(
+            "TargetGroupBinding",
+            "targetgroupbindings",
+            type=targetgroupbinding.TargetGroupBinding,
+            also=("v1alpha1",),
+        ),
     ),
 )
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from gatewright.aws.stack.desired import Authentication, RuleCondition
+from gatewright.aws.stack.desired import Authentication, RedirectTo, RuleCondition, Share, Transform
 from gatewright.model.meta import Key, LabelSelector
 
 Scheme: TypeAlias = Literal["internal", "internet-facing"]
@@ -36,7 +36,12 @@ class MutualAuthentication(Struct, frozen=True):
 
 
 class ListenerSettings(Struct, frozen=True):
-    """What was said of the listener at one protocol and port. `certificates` are ARNs, the default one first."""
+    """What was said of the listener at one protocol and port. `certificates` are ARNs, the default one first.
+
+    `source_ranges` and `prefix_lists` say who may come in at this port; where both are None, those of the load balancer
+    count. `discover` are host names to find certificates for besides those that are named, by ARN or Secret; None:
+    those of the listeners, and only where nothing is named.
+    """
 
     default_certificate: str = ""
     certificates: tuple[str, ...] = ()
@@ -46,6 +51,11 @@ class ListenerSettings(Struct, frozen=True):
     attributes: dict[str, str] = field(default_factory=dict)
     stickiness: bool = False
     """NLB: connections of a source keep their target group."""
+    source_ranges: tuple[str, ...] | None = None
+    prefix_lists: tuple[str, ...] | None = None
+    discover: tuple[str, ...] | None = None
+    problem: str = ""
+    """Why the listener can't be made as it is asked for; then it must not be made otherwise."""
 
 
 class LoadBalancerSettings(Struct, frozen=True):
@@ -53,7 +63,7 @@ class LoadBalancerSettings(Struct, frozen=True):
 
     `subnets` empty and `subnet_tags` None: they are discovered by role tags. `security_groups` are IDs or name tags;
     none means managed ones. `listeners` are by (protocol, port). `remarks` are what is served without, as
-    "field: found ..., why, what to use instead"; what is fatal never gets here.
+    "field: found ..., why, what to use instead".
     """
 
     scheme: Scheme = "internal"
@@ -79,10 +89,9 @@ class LoadBalancerSettings(Struct, frozen=True):
     """None: leave as it is; 0: none reserved."""
     customer_owned_pool: str = ""
     ipam_pool: str = ""
-    default_target_group_configuration: str = ""
-    """The name of a TargetGroupConfiguration for all its Services, and its namespace."""
-    default_target_group_namespace: str = ""
     remarks: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Why the load balancer can't be as it is asked for; then what AWS has stays as it is."""
 
 
 class HealthCheckSettings(Struct, frozen=True):
@@ -116,7 +125,8 @@ class TargetGroupSettings(Struct, frozen=True):
     multi_cluster: bool = False
     control_port: int | None = None
     own: tuple[str, Key] | None = None
-    """The route (kind, key) that these settings are for alone: it gets a target group of its own."""
+    """The routes (kind and key; all names or namespaces where that part is empty) that these settings are for alone:
+    they get a target group of their own."""
     remarks: tuple[str, ...] = ()
 
 
@@ -134,6 +144,11 @@ class RuleSettings(Struct, frozen=True):
     `authentication` goes before whatever the rule does. `fixed_response` replaces it. `redirect_query` is the query of
     a redirect (`#{query}` keeps it). `stickiness` is the duration in seconds that clients stay with one target group.
     `conditions` are additional ones by the indexes of the route's matches that they are for; None is for all.
+
+    `all_conditions` are, where they are given, the rule's conditions, all of them: they go instead of what its hostname
+    and match say (an Ingress's path patterns and further values of one condition). `redirect` goes instead of
+    forwarding, and `transforms` before it. `shares` are existing target groups, by ARN, that get requests besides the
+    rule's backends, each by its weight.
     """
 
     authentication: Authentication | None = None
@@ -142,3 +157,7 @@ class RuleSettings(Struct, frozen=True):
     stickiness: int | None = None
     conditions: tuple[tuple[tuple[int, ...] | None, RuleCondition], ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    all_conditions: tuple[RuleCondition, ...] | None = None
+    redirect: RedirectTo | None = None
+    transforms: tuple[Transform, ...] = ()
+    shares: tuple[Share, ...] = ()

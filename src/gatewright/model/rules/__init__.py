@@ -1,7 +1,8 @@
-"""The CEL rules of the Gateway API's CustomResourceDefinitions, as Python, with the official messages.
+"""The CEL rules of the kinds' CustomResourceDefinitions, as Python, with the official messages.
 
-Those of the experimental channel, of which the standard channel's are a part. The one difference: the standard channel
-tells parentRefs to the same parent apart by sectionName alone, and its message does not speak of ports.
+Of the Gateway API those of the experimental channel, of which the standard channel's are a part. The one difference:
+the standard channel tells parentRefs to the same parent apart by sectionName alone, and its message does not speak of
+ports.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from typing import Any, Final
 
 from gatewright.model import gateway as gw
 from gatewright.model import kinds
+from gatewright.model.awsgateway import ListenerRuleConfiguration, LoadBalancerConfiguration
 from gatewright.model.causes import Cause
 from gatewright.model.codec import to_builtins
 from gatewright.model.edgebinding import EdgeBinding
+from gatewright.model.ingressclassparams import IngressClassParams
 from gatewright.model.meta import Object
-from gatewright.model.rules import backends, edgebinding, gateways, httproute, routes
+from gatewright.model.rules import awsgateway, backends, edgebinding, gateways, httproute, routes
 from gatewright.model.rules.engine import Rule, Rules, RuleSet, TransitionRule
 from gatewright.model.schema import openapi_schema
 from gatewright.model.validation import apply_defaults
@@ -35,6 +38,9 @@ RULES: Final[dict[type[Object], RuleSet]] = {
     gw.XBackendTrafficPolicy: RuleSet(backends.X_BACKEND_TRAFFIC_POLICY),
     gw.XMesh: RuleSet(backends.X_MESH),
     EdgeBinding: RuleSet(edgebinding.EDGE_BINDING),
+    LoadBalancerConfiguration: RuleSet(awsgateway.LOAD_BALANCER_CONFIGURATION),
+    ListenerRuleConfiguration: RuleSet(awsgateway.LISTENER_RULE_CONFIGURATION),
+    IngressClassParams: RuleSet(awsgateway.INGRESS_CLASS_PARAMS),
 }
 """The rules by kind. A kind without rules (ReferenceGrant) is not listed."""
 

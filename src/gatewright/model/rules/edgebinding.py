@@ -7,13 +7,12 @@ from typing import Final
 from gatewright.model.edgebinding import EXACTLY_ONE
 from gatewright.model.rules.engine import Rule, Rules
 
-TARGET_GROUP_CEL: Final = (
-    "[has(self.arn), has(self.name), has(self.tags) && size(self.tags) > 0].filter(x, x).size() == 1"
-)
-"""The rule on spec.aws.targetGroup as a CustomResourceDefinition has it."""
-
 EDGE_BINDING: Final[Rules] = {
     "spec.aws.targetGroup": (
-        Rule(EXACTLY_ONE, lambda group: sum(bool(group.get(name)) for name in ("arn", "name", "tags")) == 1),
+        Rule(
+            EXACTLY_ONE,
+            lambda group: sum(bool(group.get(name)) for name in ("arn", "name", "tags")) == 1,
+            "[has(self.arn), has(self.name), has(self.tags) && size(self.tags) > 0].filter(x, x).size() == 1",
+        ),
     )
 }

@@ -13,10 +13,14 @@ from gatewright.model.structure import Place, path
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """One CEL rule of a CustomResourceDefinition: `holds` is told the part of the object that it is declared on."""
+    """One CEL rule of a CustomResourceDefinition: `holds` is told the part of the object that it is declared on.
+
+    `cel` is the rule as the definition has it, where we are the ones to write that definition.
+    """
 
     message: str
     holds: Callable[[Any], bool]
+    cel: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""The configuration kinds of Gateways that are load balancers of AWS (gateway.k8s.aws/v1).
+
+They are the AWS Load Balancer Controller's, in its names and with its bounds; v1beta1 has the same schema.
+"""
+
+from gatewright.model.awsgateway.listenerrule import (
+    AuthenticateCognitoConfig,
+    AuthenticateOidcConfig,
+    FixedResponseConfig,
+    ForwardActionConfig,
+    JwtAdditionalClaim,
+    JwtValidationConfig,
+    ListenerRuleCondition,
+    ListenerRuleConfiguration,
+    ListenerRuleConfigurationSpec,
+    ListenerRuleConfigurationStatus,
+    RedirectActionConfig,
+    RuleAction,
+    SecretReference,
+    SourceIPConfig,
+    TargetGroupStickinessConfig,
+)
+from gatewright.model.awsgateway.loadbalancer import (
+    ListenerConfiguration,
+    LoadBalancerConfiguration,
+    LoadBalancerConfigurationSpec,
+    MinimumLoadBalancerCapacity,
+    MutualAuthenticationAttributes,
+    ShieldConfiguration,
+    SubnetConfiguration,
+    TargetGroupConfigurationReference,
+    WAFv2Configuration,
+)
+from gatewright.model.awsgateway.shared import API_VERSION, GROUP, Attribute, ConfigurationStatus
+from gatewright.model.awsgateway.targetgroup import (
+    HealthCheckConfiguration,
+    HealthCheckMatcher,
+    Reference,
+    RouteConfiguration,
+    RouteIdentifier,
+    TargetGroupConfiguration,
+    TargetGroupConfigurationSpec,
+    TargetGroupProps,
+)
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "Attribute",
+    "AuthenticateCognitoConfig",
+    "AuthenticateOidcConfig",
+    "ConfigurationStatus",
+    "FixedResponseConfig",
+    "ForwardActionConfig",
+    "HealthCheckConfiguration",
+    "HealthCheckMatcher",
+    "JwtAdditionalClaim",
+    "JwtValidationConfig",
+    "ListenerConfiguration",
+    "ListenerRuleCondition",
+    "ListenerRuleConfiguration",
+    "ListenerRuleConfigurationSpec",
+    "ListenerRuleConfigurationStatus",
+    "LoadBalancerConfiguration",
+    "LoadBalancerConfigurationSpec",
+    "MinimumLoadBalancerCapacity",
+    "MutualAuthenticationAttributes",
+    "RedirectActionConfig",
+    "Reference",
+    "RouteConfiguration",
+    "RouteIdentifier",
+    "RuleAction",
+    "SecretReference",
+    "ShieldConfiguration",
+    "SourceIPConfig",
+    "SubnetConfiguration",
+    "TargetGroupConfiguration",
+    "TargetGroupConfigurationReference",
+    "TargetGroupConfigurationSpec",
+    "TargetGroupProps",
+    "TargetGroupStickinessConfig",
+    "WAFv2Configuration",
+]
