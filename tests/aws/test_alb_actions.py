@@ -217,6 +217,17 @@ async def test_transforms_rewrite_host_and_url_after_the_rule_was_found(
     assert (await front.ask("/product.php?id=B09")).body == "no rule"
 
 
+async def test_a_redirect_goes_on_from_what_a_transform_has_left(
+    cloud: AlbCloud, front: Front, listener: Listener
+) -> None:
+    redirect = Redirect(302, host="new.test", query="#{query}&from=old")
+    strip = Transform("url-rewrite", "^/old", "/new")
+    cloud.rule(listener, 1, redirect, when("path-pattern", "/old", "/old/*"), transforms=(strip,))
+    bound = cloud.where(cloud.state.load_balancers[listener.load_balancer])
+    answer = await front.ask("/old/a?b=c")
+    assert answer.header("location") == f"http://new.test:{bound.port}/new/a?b=c&from=old"
+
+
 async def test_a_transform_that_does_not_match_leaves_the_request_as_it_is(
     cloud: AlbCloud, front: Front, listener: Listener, targets: HttpTargets
 ) -> None:

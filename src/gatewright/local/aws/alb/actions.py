@@ -89,7 +89,7 @@ def _routes(rule: Rule, entry: Entry, groups: Sequence[Group]) -> Iterator[_Rout
         case FixedResponse():
             yield _fixed(action)
         case Redirect():
-            yield _redirect(action, entry)
+            yield _redirect(action, entry, rule.transforms)
         case Refused():
             _log.warning("an action can't be emulated; its requests are answered 500", rule=rule.arn, type=action.type)
             yield answering(500)
@@ -216,9 +216,13 @@ def answering(status: int) -> _Route:
     return message
 
 
-def _redirect(action: Redirect, entry: Entry) -> _Route:
-    """A redirect. AWS shows the port always, as in `https://example.com:443/`."""
+def _redirect(action: Redirect, entry: Entry, transforms: Sequence[Transform]) -> _Route:
+    """A redirect. AWS shows the port always, as in `https://example.com:443/`.
+
+    What its placeholders stand for is what the transforms have left of the request.
+    """
     message = _new_route()
+    _transform(transforms, message)
     message.direct_response.status = action.status  # the script answers first
     own_port = str(entry.shown.get(entry.port, entry.port))
     port = own_port if action.port == "#{port}" else action.port

@@ -1,0 +1,7 @@
+"""Prints docs/alb-support.md."""
+
+import sys
+
+from gatewright.aws.support.page import page
+
+sys.stdout.write(page())
