@@ -183,7 +183,7 @@ async def test_a_page_of_another_part(aws: EmulatedAws) -> None:
     assert (status, json.loads(body)) == (200, counted)
     status, body = await asyncio.to_thread(ask, aws, "GET", "/_gatewright/nothing")
     assert status == 404
-    assert "calls, faults, sockets, waf" in json.loads(body)["error"]
+    assert "calls, dns, faults, sockets, waf" in json.loads(body)["error"]
 
 
 async def test_two_at_once_in_one_process_are_refused(aws: EmulatedAws) -> None:

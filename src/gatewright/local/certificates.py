@@ -86,6 +86,17 @@ class Authority:
         certificate_file.write_bytes(authority.pem)
         return authority
 
+    @classmethod
+    def of(cls, certificate: bytes, private_key: bytes) -> Authority:
+        """The authority of a certificate and its private key, both PEM. Raises ValueError for what is none."""
+        key: Any = load_pem_private_key(private_key, password=None)
+        return cls(x509.load_pem_x509_certificate(certificate), key)
+
+    @property
+    def private_key(self) -> bytes:
+        """Its private key as PEM, for another process that is to sign as it does."""
+        return _pem(self._key)
+
     @property
     def pem(self) -> bytes:
         """The authority's certificate."""
@@ -99,14 +110,17 @@ class Authority:
             return False
         return True
 
-    def issue(self, names: Iterable[str], *, days: int = _SERVER_DAYS) -> ServerCertificate:
+    def issue(
+        self, names: Iterable[str], *, days: int = _SERVER_DAYS, key: CertificateIssuerPrivateKeyTypes | None = None
+    ) -> ServerCertificate:
         """A server certificate for host names (also wildcards) and IP addresses; the first is its common name.
 
-        It is valid for `days`; where that is negative it has expired. Raises ValueError for a name that is neither.
+        It is valid for `days`; where that is negative it has expired. `key` is its private key, a new one by default.
+        Raises ValueError for a name that is neither.
         """
         names = list(names)
         alternatives = [_name(name) for name in names]
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         # A common name has 64 characters at the most (RFC 5280, ub-common-name); clients read the alternative names.
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
         builder = _builder(subject, self._certificate.subject, key.public_key(), days)

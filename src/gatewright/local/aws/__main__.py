@@ -1,7 +1,8 @@
 """The emulated AWS as a process: `python -m gatewright.local.aws --network 127.64.0.0/16`.
 
 Writes JSON lines to its standard output: `{"url": ...}` when it answers, with the ids of what it holds, and
-`{"changed": [...]}` with the names of the sources of `CloudState` that changed, once for a burst. Ends when its
+`{"changed": [...]}` with the names of the sources of `CloudState` that changed, once for a burst. Reads JSON lines:
+`{"signer": {"certificate": ..., "private_key": ...}}` (PEM) is who signs what is requested of ACM. Ends when its
 standard input does, and at SIGTERM. Its log goes to standard error, as JSON lines.
 """
 
@@ -19,11 +20,15 @@ import signal
 import sys
 from collections.abc import Callable
 from ipaddress import IPv4Network
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 from gatewright.local.aws.state import CloudState
+from gatewright.local.certificates import Authority
+
+if TYPE_CHECKING:
+    from gatewright.local.aws.emulation import EmulatedAws
 
 _BURST = 0.02
 """Seconds for which changes are collected before they are told."""
@@ -43,8 +48,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def run(options: argparse.Namespace, out: TextIO, stop: asyncio.Event) -> None:
-    """Emulate until `stop`."""
+async def run(
+    options: argparse.Namespace, out: TextIO, stop: asyncio.Event, orders: asyncio.Queue[dict[str, Any]]
+) -> None:
+    """Emulate until `stop`; do what `orders` say."""
     from gatewright.local.aws.emulation import EmulatedAws  # imports moto, which takes a while
 
     aws = EmulatedAws(
@@ -57,9 +64,18 @@ async def run(options: argparse.Namespace, out: TextIO, stop: asyncio.Event) -> 
     )
     async with aws:
         gc.freeze()  # moto's and botocore's models are a million objects; looking through them takes 70 ms each time
-        _say(out, url=aws.url, seeded=aws.seeded._asdict())
+        _say(out, url=aws.url, seeded=aws.seeded._asdict(), dns=aws.resolver.address)
         _tell_changes(aws.state, lambda names: _say(out, changed=names))
+        obeying = asyncio.create_task(_obey(aws, orders))
         await stop.wait()
+        obeying.cancel()
+
+
+async def _obey(aws: EmulatedAws, orders: asyncio.Queue[dict[str, Any]]) -> None:
+    while True:
+        signer = (await orders.get()).get("signer")
+        if signer:
+            aws.sign_with(Authority.of(signer["certificate"].encode(), signer["private_key"].encode()))
 
 
 def _say(out: TextIO, **line: Any) -> None:
@@ -98,13 +114,16 @@ async def _main(options: argparse.Namespace, out: TextIO) -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 
+    orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
     async def watch_input() -> None:
-        while await reader.read(1024):
-            pass
+        while line := await reader.readline():
+            with contextlib.suppress(ValueError):
+                orders.put_nowait(json.loads(line))
         stop.set()
 
     watch = asyncio.create_task(watch_input())
-    running = asyncio.create_task(run(options, out, stop))
+    running = asyncio.create_task(run(options, out, stop, orders))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -13,14 +13,17 @@ from gatewright.local.aws import startup  # noqa: F401 - imports moto quickly
 
 # isort: split
 
-from gatewright.local.aws import acm, elbv2, network, wafv2
+from gatewright.local.aws import acm, elbv2, network, route53, wafv2
 from gatewright.local.aws.backends import LOCK, forget
+from gatewright.local.aws.dns import DnsServer
+from gatewright.local.aws.dns.names import Names
 from gatewright.local.aws.endpoint import Clients, environment
 from gatewright.local.aws.reader import Reader
 from gatewright.local.aws.seed import Seeded, seed
 from gatewright.local.aws.server import ApiServer
 from gatewright.local.aws.state import CloudState
 from gatewright.local.aws.waf.journal import Journal
+from gatewright.local.certificates import Authority
 
 if TYPE_CHECKING:
     from gatewright.local.aws.dataplane import DataPlane
@@ -34,7 +37,7 @@ class EmulatedAws:
     `network` is the VPC's CIDR block, a /16: one of 127.0.0.0/8, whose addresses answer here, or any other; then what
     the API says is open at an address of its own is really open at 127.0.0.1. The emulated clocks run `pace` times
     faster. `endpoint` is the URL of the Kubernetes API of the EKS cluster. Without `traffic` there is the API alone:
-    nothing listens, and nothing is checked.
+    nothing listens, and nothing is checked. `signer` issues what is requested of ACM.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class EmulatedAws:
         port: int = 0,
         traffic: bool = True,
         on_exit: Callable[[int, float], None] | None = None,
+        signer: Authority | None = None,
     ) -> None:
         self.network = IPv4Network(network)
         self.pace = pace
@@ -60,10 +64,16 @@ class EmulatedAws:
         self._port = port
         self._traffic = traffic
         self._on_exit = on_exit
+        self._signer = signer
         self._reader = Reader(self.state)
         self.journal = Journal()
         """What web ACLs do."""
-        self.server = ApiServer(self._reader.mark, pages={"sockets": self._sockets, "waf": self.journal.page})
+        self.server = ApiServer(
+            self._reader.mark, pages={"sockets": self._sockets, "waf": self.journal.page, "dns": self._dns}
+        )
+        names = Names(self.state, shared=not self.network.is_loopback)
+        self.resolver = DnsServer(names, self.network)
+        """The VPC's resolver; `resolver.address` is its host and port, for UDP and TCP."""
         self._clients: Clients
         self._stack = AsyncExitStack()
 
@@ -76,12 +86,14 @@ class EmulatedAws:
             with LOCK:
                 forget()
                 network.install()
-                acm.install(self.pace)
+                acm.install(self.pace, self._signer)
                 elbv2.install(self.state, pace=self.pace, carries_traffic=self._traffic)
                 wafv2.install(self.journal)
+                route53.install()
                 self.seeded = seed(self.network, self._cluster, self._endpoint)
             if self._traffic:
                 await self._carry_traffic(stack)
+            await stack.enter_async_context(self.resolver)
             self._reader.start()
             stack.push_async_callback(self._reader.stop)
             self.server.start(port=self._port)
@@ -117,6 +129,15 @@ class EmulatedAws:
         """Where load balancers really listen: for clients on this machine, who can't know."""
         found = list(self.state.sockets.items())
         return [{**socket._asdict(), "bound": bound._asdict()} for socket, bound in found]
+
+    def _dns(self) -> dict[str, object]:
+        host, port = self.resolver.address
+        return {"address": host, "port": port}
+
+    def sign_with(self, signer: Authority) -> None:
+        """Have what is requested of ACM from now on signed by another authority."""
+        with LOCK:
+            acm.sign_with(signer)
 
     @property
     def url(self) -> str:

@@ -53,6 +53,8 @@ class AwsProcess:
         """What clients know as `AWS_ENDPOINT_URL`."""
         self.seeded: dict[str, Any] = {}
         """Ids of what the account holds at the start: the fields of `seed.Seeded`."""
+        self.dns: tuple[str, int] = ("", 0)
+        """Host and port of the VPC's resolver, over UDP and TCP."""
         self._options = [
             *("--network", str(network)),
             *("--pace", str(pace)),
@@ -128,6 +130,19 @@ class AwsProcess:
         if self._ready.done() and not self._ready.cancelled():
             self._ready.exception()  # it has been raised already
 
+    async def sign_with(self, certificate: bytes, private_key: bytes) -> None:
+        """Have what is requested of ACM signed by an authority: its certificate and private key, both PEM.
+
+        It goes through a pipe that nobody else can read.
+        """
+        process = self._process
+        if process is None or process.stdin is None or process.returncode is not None:
+            return
+        signer = {"certificate": certificate.decode(), "private_key": private_key.decode()}
+        with contextlib.suppress(OSError):  # it has just ended, which is told otherwise
+            process.stdin.write(json.dumps({"signer": signer}).encode() + b"\n")
+            await process.stdin.drain()
+
     async def sockets(self) -> dict[tuple[str, int], tuple[str, int]]:
         """Where load balancers really listen, by the address and TCP port that the API says."""
         from aiohttp import ClientSession  # here, since it takes a while, and the process is to start before
@@ -159,6 +174,7 @@ class AwsProcess:
             line = json.loads(text)
             if "url" in line:
                 self.url, self.seeded = line["url"], line["seeded"]
+                self.dns = (line["dns"][0], line["dns"][1])
                 if not self._ready.done():
                     self._ready.set_result(None)
             elif "changed" in line:

@@ -12,16 +12,18 @@ import structlog
 
 from gatewright.local.aws import reading
 from gatewright.local.aws.backends import LOCK
-from gatewright.local.aws.state import CloudState
+from gatewright.local.aws.state import CloudState, HostedZone
 
 _log = structlog.get_logger(__name__)
 
 _BALANCING = {"elbv2", "ec2"}
-_CERTIFICATES = {"acm", "iam"}
+_NAMES = {"route53"}
+_CERTIFICATES = {"acm", "iam", *_NAMES}
+"""Records validate certificates."""
 _FIREWALLS = {"wafv2", "elbv2"}
 _AFTERWARDS = 0.001
 """Seconds: what is due at a moment has happened by then."""
-_READ = _BALANCING | _CERTIFICATES | _FIREWALLS
+_READ = _BALANCING | _CERTIFICATES | _FIREWALLS | _NAMES
 
 
 class Reader:
@@ -104,9 +106,12 @@ class Reader:
         balancing: reading.Balancing | None,
         certificates: reading.Certificates | None,
         firewalls: reading.Firewalls | None,
+        zones: dict[str, HostedZone] | None,
     ) -> None:
         state = self._state
         with state.flow.batch():
+            if zones is not None:
+                state.hosted_zones.replace(zones)
             if certificates is not None:
                 state.certificates.replace(certificates.certificates)
             if firewalls is not None:
@@ -135,10 +140,13 @@ class Reader:
 
 def _snapshot(
     services: set[str], now: float
-) -> tuple[reading.Balancing | None, reading.Certificates | None, reading.Firewalls | None]:
+) -> tuple[
+    reading.Balancing | None, reading.Certificates | None, reading.Firewalls | None, dict[str, HostedZone] | None
+]:
     with LOCK:
         return (
             reading.balancing(now) if services & _BALANCING else None,
             reading.certificates(now) if services & _CERTIFICATES else None,
             reading.firewalls() if services & _FIREWALLS else None,
+            reading.hosted_zones() if services & _NAMES else None,
         )

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from moto import settings
 from moto.acm.models import AWS_ROOT_CA
-from moto.core.utils import utcnow
 
 from gatewright.local.aws import network, wafv2
 from gatewright.local.aws.backends import backend
+from gatewright.local.aws.route53.names import plain
 from gatewright.local.aws.state import (
     Action,
     Certificate,
@@ -21,9 +20,11 @@ from gatewright.local.aws.state import (
     FixedResponse,
     Forward,
     HealthCheck,
+    HostedZone,
     Listener,
     LoadBalancer,
     Node,
+    RecordSet,
     Redirect,
     Refused,
     Rule,
@@ -102,8 +103,9 @@ def certificates(now: float) -> Certificates:
     for arn, bundle in backend("acm")._certificates.items():
         bundle.check()
         if bundle.status == "PENDING_VALIDATION":
-            waited = (utcnow() - bundle.created_at).total_seconds()
-            issued_at = min(issued_at or now + _FAR, now + max(0.0, settings.ACM_VALIDATION_WAIT - waited))
+            left = bundle.left  # None: it waits for records
+            if left is not None:
+                issued_at = min(issued_at or now + _FAR, now + max(0.0, left))
         if bundle.status not in ("ISSUED", "EXPIRED"):
             continue
         chain = bundle.cert.strip() + b"\n" + bundle.chain.replace(AWS_ROOT_CA, b"").strip()
@@ -118,6 +120,31 @@ def certificates(now: float) -> Certificates:
 def firewalls() -> Firewalls:
     """Read the web ACLs and what they are associated with."""
     return Firewalls(dict(wafv2.documents()), wafv2.associations())
+
+
+def hosted_zones() -> dict[str, HostedZone]:
+    """Read the zones of Route 53 with their records."""
+    return {
+        zone.resource_id: HostedZone(
+            zone.resource_id, plain(zone.name), bool(zone.private_zone), tuple(map(_record_set, zone.rrsets))
+        )
+        for zone in backend("route53").zones.values()
+    }
+
+
+def _record_set(one: Any) -> RecordSet:
+    alias = one.alias_target or {}
+    return RecordSet(
+        name=plain(one.name),
+        type=one.type,
+        ttl=int(one.ttl or 0),
+        values=tuple(one.records or ()),
+        alias=plain(alias["DNSName"]) if alias else "",
+        set_identifier=one.set_identifier or "",
+        weight=None if one.weight is None else int(one.weight),
+        preferred=one.failover == "PRIMARY",
+        together=_flag(one.multi_value_answer),
+    )
 
 
 def _load_balancer(one: Any, nodes: Iterable[network.Interface]) -> LoadBalancer:

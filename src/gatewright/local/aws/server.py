@@ -56,6 +56,24 @@ def _elbv2(request: Request, url: str, headers: Any) -> Any:
     return responses.ELBV2Response.dispatch(request, url, headers)
 
 
+def _route53(request: Request, url: str, headers: Any) -> Any:
+    import moto.route53.responses as responses  # its class is exchanged for ours
+
+    return responses.Route53.dispatch(request, url, headers)
+
+
+def _acm(request: Request, url: str, headers: Any) -> Any:
+    import moto.acm.responses as responses  # its class is exchanged for ours
+
+    return responses.AWSCertificateManagerResponse.dispatch(request, url, headers)
+
+
+def _shield(request: Request, url: str, headers: Any) -> Any:
+    from moto.shield.responses import ShieldResponse  # few ask for it
+
+    return ShieldResponse.dispatch(request, url, headers)
+
+
 def _wafv2(request: Request, url: str, headers: Any) -> Any:
     import moto.wafv2.responses as responses  # its class is exchanged for ours
 
@@ -67,13 +85,14 @@ def _compiled(paths: Mapping[str, Callable[..., Any]]) -> list[tuple[re.Pattern[
 
 
 _ROUTES = {
-    "acm": _compiled(acm_paths),
+    "acm": _compiled(dict.fromkeys(acm_paths, _acm)),
     "ec2": _compiled(ec2_paths),
     "eks": _compiled(eks_paths),
     "elbv2": [(re.compile("/"), _elbv2)],
     "iam": _compiled(iam_paths),
-    "route53": _compiled(route53_paths),
+    "route53": _compiled(dict.fromkeys(route53_paths, _route53)),
     "s3": _compiled(s3_paths),
+    "shield": [(re.compile("/"), _shield)],
     "sts": _compiled(sts_paths),
     "wafv2": [(re.compile("/"), _wafv2)] if wafv2_paths else [],
 }

@@ -234,6 +234,34 @@ class WebAclDocument(Struct, frozen=True):
     """By ARN: the regular expressions of a RegexPatternSet."""
 
 
+class RecordSet(Struct, frozen=True):
+    """A record set of Route 53. `name` is in lower case, without escapes and without the dot at its end.
+
+    `values` are as in a zone file; `alias` is the name that it stands for instead. One of several of a name and type
+    has a `set_identifier`; by `weight` (None: another routing policy) one of them is chosen. `preferred`: it is the
+    first choice, as the primary one of a failover policy; `together`: it is answered with the others (multivalue).
+    """
+
+    name: str
+    type: str
+    ttl: int = 0
+    values: tuple[str, ...] = ()
+    alias: str = ""
+    set_identifier: str = ""
+    weight: int | None = None
+    preferred: bool = False
+    together: bool = False
+
+
+class HostedZone(Struct, frozen=True):
+    """A hosted zone of Route 53; its `name` is as a record's."""
+
+    id: str
+    name: str
+    private: bool
+    records: tuple[RecordSet, ...]
+
+
 class CloudState:
     """The sources. Written by: `reader` (all but the last three), the data plane and the health checks."""
 
@@ -249,6 +277,7 @@ class CloudState:
         self.web_acls: Source[str, WebAclDocument] = source("web ACLs")
         self.associations: Source[str, str] = source("web ACLs by load balancer")
         """By ARN of an ALB: the ARN of its web ACL."""
+        self.hosted_zones: Source[str, HostedZone] = source("hosted zones of Route 53")
         self.health: Source[TargetKey, TargetHealth] = source("health of targets")
         """Written by the health checks; of every target."""
         self.sockets: Source[Socket, Bound] = source("sockets of load balancers")

@@ -169,6 +169,13 @@ class LoadBalancer(_Part, frozen=True):
     tags: dict[str, str] = {}
 
 
+class HostedZone(_Part, frozen=True):
+    """A hosted zone of Route 53, empty at first: controllers write records into it. A private one is the VPC's."""
+
+    name: str
+    private: bool = False
+
+
 class AwsDescription(_Part, frozen=True):
     """All that is described."""
 
@@ -177,6 +184,7 @@ class AwsDescription(_Part, frozen=True):
     web_acls: tuple[WebAcl, ...] = ()
     target_groups: tuple[TargetGroup, ...] = ()
     load_balancers: tuple[LoadBalancer, ...] = ()
+    hosted_zones: tuple[HostedZone, ...] = ()
 
 
 def is_description(document: object) -> bool:

@@ -13,17 +13,20 @@ from typing import Any, TypeVar
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AwsError
 from gatewright.aws.views import key_values, network_interfaces, read_load_balancer
+from gatewright.local.aws.endpoint import REGION
 from gatewright.local.certificates import ServerCertificate
 from gatewright.local.front.description import (
     AwsDescription,
     Bucket,
     CertificateRequest,
+    HostedZone,
     Listener,
     LoadBalancer,
     Rule,
     TargetGroup,
     WebAcl,
 )
+from gatewright.local.front.hostedzones import HostedZones
 from gatewright.local.front.webacls import WebAcls
 from gatewright.local.manifests import FrontManifest, Problem
 
@@ -36,7 +39,7 @@ _WORDS: dict[type, str] = {
     CertificateRequest: "certificate",
 }
 
-P = TypeVar("P", Bucket, CertificateRequest, TargetGroup, WebAcl, LoadBalancer)
+P = TypeVar("P", Bucket, CertificateRequest, TargetGroup, WebAcl, LoadBalancer, HostedZone)
 
 
 class FrontProvisioner:
@@ -55,6 +58,7 @@ class FrontProvisioner:
         self._listeners: dict[tuple[str, int], str] = {}  # by load balancer's name and port
         self._rules: dict[tuple[str, int, int], str] = {}
         self._web_acls = WebAcls(aws)
+        self._zones = HostedZones(aws, REGION)
         self._addresses: dict[str, tuple[str, ...]] = {}  # of load balancers by name
         self._parts: dict[tuple[type, str], TargetGroup | LoadBalancer] = {}  # as they are in AWS, for what is theirs
 
@@ -91,6 +95,7 @@ class _Pass:
         if made == wanted:
             return [], []
         await self._each("buckets", made.buckets, wanted.buckets, self._bucket)
+        await self._each("hostedZones", made.hosted_zones, wanted.hosted_zones, self._hosted_zone)
         await self._each("targetGroups", made.target_groups, wanted.target_groups, self._target_group)
         await self._each("webAcls", made.web_acls, wanted.web_acls, self._web_acl)
         # Before their certificates, which are for their addresses as well.
@@ -144,6 +149,13 @@ class _Pass:
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         await self._aws.call("s3", "put_bucket_policy", Bucket=bucket.name, Policy=policy)
+
+    async def _hosted_zone(self, zone: HostedZone) -> None:
+        key = (HostedZone, zone.name)
+        if key in self._arns:  # it has become another kind of zone
+            await self._maker._zones.delete(self._arns.pop(key))
+        self._arns[key] = await self._maker._zones.create(zone, await self._vpc())
+        self._say(f"{'private ' if zone.private else ''}hosted zone {zone.name} created")
 
     async def _certificate(self, certificate: CertificateRequest) -> None:
         addresses = [
@@ -380,6 +392,8 @@ class _Pass:
             await self._try("", self._delete, CertificateRequest, name, "acm", "delete_certificate", "CertificateArn")
         for name in self._gone(WebAcl, wanted.web_acls):
             await self._try("", self._delete_web_acl, name)
+        for name in self._gone(HostedZone, wanted.hosted_zones):
+            await self._try("", self._delete_hosted_zone, name)
 
     def _gone(self, kind: type[P], wanted: Iterable[P]) -> list[str]:
         kept = {part.name for part in wanted}
@@ -398,3 +412,10 @@ class _Pass:
             await self._maker._web_acls.delete(name, arn)
             del self._arns[WebAcl, name]
             self._say(f"web ACL {name} deleted")
+
+    async def _delete_hosted_zone(self, name: str) -> None:
+        zone = self._arns.get((HostedZone, name))
+        if zone:
+            await self._maker._zones.delete(zone)
+            del self._arns[HostedZone, name]
+            self._say(f"hosted zone {name} deleted")
