@@ -39,11 +39,11 @@ def start_up(runs: int) -> None:
     print()
 
 
-def inside(module: str, *arguments: object, edge: str = "bench/edge") -> Iterator[dict[str, Any]]:
-    """The rows that a module prints when it runs beside an edge."""
+def inside(module: str, *arguments: object, edge: str = "bench/edge", aws: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows that a module prints when it runs beside an edge; `aws`: with an AWS that its files don't ask for."""
     inner = [sys.executable, "-m", module, *map(str, arguments)]
     process = subprocess.Popen(
-        [*GATEWRIGHT, edge, "--no-watch", "--exec", "exec " + shlex.join(inner)],
+        [*GATEWRIGHT, edge, *(["--aws"] if aws else []), "--no-watch", "--exec", "exec " + shlex.join(inner)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -171,6 +171,32 @@ def chain(runs: int, sizes: list[int]) -> None:
     print()
 
 
+def alb(sizes: list[int], runs: int, targets: int) -> None:
+    """Gateways that are ALBs: calls of AWS for rules, from a pod's readiness to its registration, memory of targets."""
+    edge = "bench/alb_edge"
+    print("rules over ALBs of 100 each: seconds, and calls of AWS that read and that write")
+    print(f"{'rules':>8}{'made':>18}{'one changed':>18}{'a minute at rest':>18}{'deleted':>18}   left over")
+    for row in inside("bench.alb", "rules", *sizes, edge=edge, aws=True):
+        cells = [
+            f"{row[what].get('seconds', 0):.1f} s {row[what]['reads']}+{row[what]['writes']}"
+            for what in ("made", "changed", "rest", "deleted")
+        ]
+        print(f"{row['rules']:>8}{''.join(f'{cell:>18}' for cell in cells)}   {row['left']}", flush=True)
+    seconds = [row["seconds"] for row in inside("bench.alb", "registration", runs, edge=edge, aws=True)]
+    print(
+        f"from a ready pod to its registration, {runs} runs: median {statistics.median(seconds) * 1000:.0f} ms, ",
+        end="",
+    )
+    print(f"worst {max(seconds) * 1000:.0f} ms")
+    for row in inside("bench.alb", "memory", targets, edge=edge, aws=True):
+        held = row["after"] - row["before"]
+        print(
+            f"{targets} targets: registered in {row['seconds']:.1f} s; the process has {row['after'] / 1e6:.0f} MB, "
+            f"{held / targets / 1e3:.1f} kB more for each"
+        )
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="start-ups (default 7)")
@@ -182,6 +208,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="of route-scale's steady state (default 60)")
     parser.add_argument("--sets", type=int, default=50, help="of listenerset-scale, a namespace (default 50)")
     parser.add_argument("--set-routes", type=int, default=16, help="of listenerset-scale, a ListenerSet (default 16)")
+    parser.add_argument("--targets", type=int, default=5000, help="of alb (default 5000)")
     parser.add_argument("--only", choices=_SCENARIOS)
     found = parser.parse_args()
     for name, scenario in _SCENARIOS.items():
@@ -196,6 +223,7 @@ _SCENARIOS: dict[str, Callable[[argparse.Namespace], None]] = {
     "route-scale": lambda found: route_scale(sorted(found.namespaces), found.applications, found.seconds),
     "listenerset-scale": lambda found: listener_set_scale(sorted(found.namespaces), found.sets, found.set_routes, 50),
     "chain": lambda found: chain(found.runs, sorted(size for size in found.sizes if size <= 1000)),
+    "alb": lambda found: alb(sorted(size for size in found.sizes if 100 <= size <= 1000), found.runs, found.targets),
     "data-path": lambda _: datapath.table(inside("bench.datapath", 25, 1000)),
 }
 
