@@ -49,11 +49,16 @@ class Aws:
         concurrency: int = 8,
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
+        permit: Callable[[str, str], None] | None = None,
     ) -> None:
         """`credentials` are access key and secret key; timeouts are in seconds.
 
         Where they are given, nothing of the user's own configuration counts: no profile, no proxy.
+
+        `permit` is asked before each request, in a thread, by service and operation; it raises an `AwsError` to forbid
+        it.
         """
+        self._permit = permit
         self.calls: Counter[Call] = Counter()
         """How many requests were sent (each page is one), by service, operation and result."""
         self._region = region
@@ -125,6 +130,8 @@ class Aws:
 
     def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> Any:
         """In a thread: send one request, and count it."""
+        if self._permit:
+            self._permit(service, operation)
         try:
             answer = getattr(self._client(service), operation)(**parameters)
         except Exception as error:
@@ -193,10 +200,9 @@ class Aws:
 
 def _next_page(service: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The parameter that asks for the page after `answer`, or none after the last one."""
-    for name in ("NextToken", "nextToken", "NextMarker"):
-        if answer.get(name):
-            return {"Marker" if name == "NextMarker" and service == "elbv2" else name: answer[name]}
-    return {}
+    given = {"NextToken": "NextToken", "nextToken": "nextToken", "NextContinuationToken": "ContinuationToken"}
+    given["NextMarker"] = "Marker" if service == "elbv2" else "NextMarker"
+    return next(({asked: answer[name]} for name, asked in given.items() if answer.get(name)), {})
 
 
 def _translate(error: Exception, operation: str) -> AwsError | None:

@@ -20,6 +20,8 @@ ALB: Final = Dialect(
         "GRPCRouteNamedRouteRule",
         "Gateway",
         "GatewayAddressEmpty",
+        "GatewayFrontendClientCertificateValidation",
+        "GatewayFrontendClientCertificateValidationInsecureFallback",
         "GatewayHTTPListenerIsolation",
         "GatewayPort8080",
         "HTTPRoute",
@@ -44,6 +46,8 @@ ALB: Final = Dialect(
     extensions=((GROUP, "ListenerRuleConfiguration"),),
     addresses=(),
     certificates_elsewhere=True,
+    verifies_backends=False,
+    heeds_rejections=False,
     noun="load balancer",
 )
 
@@ -64,5 +68,7 @@ NLB: Final = Dialect(
     gateway_parameters=_PARAMETERS,
     addresses=("IPAddress",),
     certificates_elsewhere=True,
+    verifies_backends=False,
+    heeds_rejections=False,
     noun="load balancer",
 )

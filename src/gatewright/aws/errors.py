@@ -44,7 +44,7 @@ class AlreadyExists(AwsError):
 
 
 class InUse(AwsError):
-    """It can't be done while something else uses the thing; AWS lets go of what was deleted after a while."""
+    """It can't be done for now: something else uses the thing, which AWS lets go of after a while, or it isn't ready."""
 
     retryable = True
 
@@ -117,9 +117,20 @@ _UNAVAILABLE = frozenset(
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "Unavailable",
+        "WAFInternalErrorException",
+        "WAFUnavailableEntityException",  # of a load balancer that was just made
     }
 )
-_IN_USE = frozenset({"DependencyViolation", "PriorityInUse", "ResourceInUse", "ResourceInUseException"})
+_IN_USE = frozenset(
+    {
+        "DependencyViolation",
+        "PriorityInUse",
+        "ResourceInUse",
+        "ResourceInUseException",
+        "TrustStoreInUse",
+        "TrustStoreNotReady",
+    }
+)
 
 
 def classify(code: str, status: int) -> type[AwsError]:

@@ -23,6 +23,7 @@ class Zone(Struct, frozen=True):
     subnet: str
     private_address: str = ""
     allocation: str = ""
+    ipv6_address: str = ""
 
 
 class LoadBalancer(Struct, frozen=True):
@@ -39,6 +40,10 @@ class LoadBalancer(Struct, frozen=True):
     ip_address_type: str = "ipv4"
     security_groups: tuple[str, ...] = ()
     hosted_zone: str = ""
+    customer_owned_pool: str = ""
+    ipam_pool: str = ""
+    private_link_inbound_rules: str = ""
+    """`on` or `off`; empty where that can't be set."""
 
     @property
     def id(self) -> str:
@@ -92,6 +97,7 @@ class TargetGroup(Struct, frozen=True):
     protocol_version: str = ""
     ip_address_type: str = "ipv4"
     load_balancers: tuple[str, ...] = ()
+    control_port: int | None = None
 
 
 class Target(Struct, frozen=True, order=True):
@@ -252,6 +258,9 @@ def read_load_balancer(raw: Mapping[str, Any]) -> LoadBalancer:
         ip_address_type=raw.get("IpAddressType", "ipv4"),
         security_groups=tuple(sorted(raw.get("SecurityGroups") or ())),
         hosted_zone=raw.get("CanonicalHostedZoneId", ""),
+        customer_owned_pool=raw.get("CustomerOwnedIpv4Pool") or "",
+        ipam_pool=(raw.get("IpamPools") or {}).get("Ipv4IpamPoolId") or "",
+        private_link_inbound_rules=raw.get("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") or "",
     )
 
 
@@ -262,6 +271,7 @@ def _zone(raw: Mapping[str, Any]) -> Zone:
         subnet=raw.get("SubnetId", ""),
         private_address=address.get("PrivateIPv4Address") or "",
         allocation=address.get("AllocationId") or "",
+        ipv6_address=address.get("IPv6Address") or "",
     )
 
 
@@ -312,6 +322,7 @@ def read_target_group(raw: Mapping[str, Any]) -> TargetGroup:
         protocol_version=raw.get("ProtocolVersion") or "",
         ip_address_type=raw.get("IpAddressType") or "ipv4",
         load_balancers=tuple(raw.get("LoadBalancerArns") or ()),
+        control_port=raw.get("TargetControlPort"),
     )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from gatewright.aws.stack.desired import OWNERSHIP
 from gatewright.model.meta import Object
 
 _PREFIX_LIST: Final = re.compile(r"pl-[0-9a-f]+")
@@ -16,10 +17,6 @@ _CERTIFICATE: Final = re.compile(
 )
 _WEB_ACL: Final = re.compile(r"arn:[\w-]+:wafv2:[\w-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+", re.ASCII)
 _TAG: Final = re.compile(r"[\w\s.:/=+@-]*")
-
-OURS: Final = ("elbv2.k8s.aws/", "gateway.k8s.aws", "ingress.k8s.aws/", "service.k8s.aws/")
-"""How the tags begin by which what is made is found again."""
-
 
 class Objection(NamedTuple):
     """What was found in a field, why it can't be, and what to use instead."""
@@ -96,7 +93,7 @@ def tags(field: str, given: Mapping[str, str]) -> tuple[dict[str, str], list[Obj
         why = ""
         if key.lower().startswith("aws:"):
             why = "tags that begin with aws: are AWS's own; use another name"
-        elif key.startswith(OURS):
+        elif key.startswith(OWNERSHIP):
             why = "tags that begin so say whose a load balancer is; use another name"
         elif not 1 <= len(key) <= 128 or len(value) > 256:
             why = "a tag has 1 to 128 characters, its value at most 256; shorten it"

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 
+from gatewright.aws.configuration.objections import tags as usable_tags
 from gatewright.aws.configuration.settings import IpAddressType, MutualAuthentication, Scheme
 from gatewright.aws.ingress.annotations import Annotations, field, is_number, shown
 from gatewright.aws.ingress.documents import Malformed, MutualAuthenticationDocument, plain
@@ -138,7 +139,8 @@ def ask(member: Member, group: Key, tls: TlsFound) -> Asked:
     importing = not explicit and any(port.protocol == "HTTPS" for port in ports.values())
     requested = reader.boolean("create-acm-cert")
     class_attributes = {each.key: each.value for each in params.load_balancer_attributes}
-    problems = [*_overruled(reader, params), *(tls.problems if importing else ())]
+    given, objections = usable_tags(field("tags"), reader.mapping("tags") or {})
+    problems = [*_overruled(reader, params), *(tls.problems if importing else ()), *map(str, objections)]
     return Asked(
         key=member.key,
         group=group,
@@ -149,7 +151,7 @@ def ask(member: Member, group: Key, tls: TlsFound) -> Asked:
         ports=ports,
         attributes=reader.mapping("load-balancer-attributes") or {},
         class_attributes=class_attributes,
-        tags=reader.mapping("tags") or {},
+        tags=given,
         class_tags={each.key: each.value for each in params.tags},
         secrets=tls.secrets if importing else (),
         discover=tls.uncovered if importing else (),

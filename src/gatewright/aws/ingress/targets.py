@@ -7,8 +7,9 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
+from gatewright.aws.configuration.objections import tags as usable_tags
 from gatewright.aws.configuration.settings import HealthCheckSettings, TargetGroupSettings
-from gatewright.aws.ingress.annotations import Annotations
+from gatewright.aws.ingress.annotations import Annotations, field
 from gatewright.aws.ingress.membership import Member
 from gatewright.model.core import Service, ServicePort
 from gatewright.model.meta import LabelSelector
@@ -49,6 +50,7 @@ def target_group(member: Member, service: Service, port: ServicePort, names: tup
         http_codes=(codes or _CODES_OF_HTTP) if version != "GRPC" else None,
         grpc_codes=(codes or _CODES_OF_GRPC) if version == "GRPC" else None,
     )
+    tags, bad_tags = _tags(member, service)
     labels = reader.mapping("target-node-labels") if target_type == "instance" else None
     return TargetsFound(
         settings=TargetGroupSettings(
@@ -57,13 +59,13 @@ def target_group(member: Member, service: Service, port: ServicePort, names: tup
             protocol_version=version,
             health_check=health,
             attributes=reader.mapping("target-group-attributes") or {},
-            tags=_tags(member, service),
+            tags=tags,
             node_selector=LabelSelector(match_labels=labels) if labels else None,
             multi_cluster=bool(_either(member, service, "multi-cluster-target-group")),
             control_port=_control_port(reader, service, names, target_type),
             own=("Ingress", member.key),
         ),
-        problems=(*reader.problems, *_without_ports(service, port, target_type)),
+        problems=(*reader.problems, *bad_tags, *_without_ports(service, port, target_type)),
     )
 
 
@@ -107,10 +109,13 @@ def _either(member: Member, service: Service, name: str) -> bool:
     return any(reader.boolean(name) for reader in readers)
 
 
-def _tags(member: Member, service: Service) -> dict[str, str]:
-    own = member.annotations().mapping("tags") or {}
-    of_service = Annotations(("", service.metadata.annotations)).mapping("tags") or {}
-    return own | of_service | {each.key: each.value for each in member.params.tags}
+def _tags(member: Member, service: Service) -> tuple[dict[str, str], list[str]]:
+    """The tags, and what is said of those of the Service; the Ingress's own are told where it is read."""
+    own, _ = usable_tags(field("tags"), member.annotations().mapping("tags") or {})
+    given = Annotations(("", service.metadata.annotations)).mapping("tags") or {}
+    of_service, objections = usable_tags(f"{field('tags')} of Service {service.key}", given)
+    every = own | of_service | {each.key: each.value for each in member.params.tags}
+    return every, list(map(str, objections))
 
 
 def _without_ports(service: Service, port: ServicePort, target_type: str) -> list[str]:

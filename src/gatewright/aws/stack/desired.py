@@ -196,7 +196,7 @@ class DesiredSecurityGroup(Struct, frozen=True):
 
 
 class DesiredCertificate(Struct, frozen=True):
-    """A certificate to import into ACM from a Secret. `fingerprint`: SHA-256 of the leaf, hex, by which it is known.
+    """A certificate to import into ACM from a Secret. `fingerprint`: SHA-256 of the chain, hex, by which it is known.
 
     `chain` is PEM, leaf first. The private key reaches no log, no tag and no plan.
     """
@@ -212,8 +212,23 @@ class DesiredCertificate(Struct, frozen=True):
         return f"DesiredCertificate({self.secret}, {self.fingerprint})"
 
 
+class DesiredTrustStore(Struct, frozen=True):
+    """Whose certificates clients have to show. AWS reads them from S3: `bundle`, PEM, is put at `key` of `bucket`.
+
+    `fingerprint`: SHA-256 of the certificates, hex, by which a change is seen.
+    """
+
+    resource: str
+    name: str
+    fingerprint: str
+    bundle: bytes
+    bucket: str
+    key: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
 class DesiredMutualAuthentication(Struct, frozen=True):
-    """ELBv2 API, MutualAuthenticationAttributes. `trust_store` is an ARN."""
+    """ELBv2 API, MutualAuthenticationAttributes. `trust_store` is a resource ID or an ARN."""
 
     mode: Literal["off", "passthrough", "verify"]
     trust_store: str = ""
@@ -307,6 +322,7 @@ class Stack(Struct, frozen=True):
     target_groups: tuple[DesiredTargetGroup, ...] = ()
     security_groups: tuple[DesiredSecurityGroup, ...] = ()
     certificates: tuple[DesiredCertificate, ...] = ()
+    trust_stores: tuple[DesiredTrustStore, ...] = ()
 
     @property
     def key(self) -> StackKey:
@@ -331,6 +347,23 @@ class StackKey(Struct, frozen=True, order=True):
         """The tag that says which part of the stack a thing is."""
         return f"{TAG_PREFIXES[self.kind]}/resource"
 
+    @property
+    def folder(self) -> str:
+        """Where objects of the stack are in a bucket of S3; they can't be told apart by tags when they are listed."""
+        return f"{bucket_folder(self.cluster)}{self.kind}/{self.id}/"
+
+
+def bucket_folder(cluster: str) -> str:
+    """Where objects of a cluster are in a bucket of S3."""
+    return f"gatewright/{cluster}/"
+
+
+def bundle_key(stack: StackKey, resource: str) -> str:
+    """The key in S3 of the bundle of a trust store."""
+    return f"{stack.folder}{resource.replace(':', '-')}.pem"
+
 
 CLUSTER_TAG = "elbv2.k8s.aws/cluster"
 TAG_PREFIXES = {"alb": "gateway.k8s.aws.alb", "nlb": "gateway.k8s.aws.nlb", "ingress": "ingress.k8s.aws"}
+OWNERSHIP = ("elbv2.k8s.aws/", "gateway.k8s.aws", "ingress.k8s.aws/", "service.k8s.aws/", "gatewright.dev/")
+"""How the tags begin that say whose a thing is, or what is in it: users may set none of them on anything."""

@@ -54,12 +54,6 @@ DIFFERENCES: Final = (
     ),
     Difference("Header names to backends over HTTP/1.1", "as the client wrote them", "lower case", aws.LOAD_BALANCERS),
     Difference(
-        "The Host header to backends",
-        "without its port on 80 and 443, with the port elsewhere, unless routing.http.preserve_host_header.enabled",
-        "as the client sent it",
-        aws.LOAD_BALANCERS,
-    ),
-    Difference(
         "Idle connections", "end after 60 seconds (idle_timeout.timeout_seconds)", "end after 5 minutes", aws.ATTRIBUTES
     ),
     Difference("HTTP/2 from clients without TLS", "not spoken", "spoken with prior knowledge", aws.LISTENERS),
