@@ -65,10 +65,13 @@ class ClientValidation(Struct, frozen=True):
     """Whose certificates clients have to show (GEP-91). `authorities` are PEM certificates, one after the other.
 
     `required` is False for AllowInsecureFallback: a client without a certificate, or with a bad one, gets in as well.
+    `field` says where it is written, `port` for which port alone it is (0: for all that have no setting of their own).
     """
 
     authorities: bytes
     required: bool
+    field: str = "spec.tls.frontend"
+    port: int = 0
 
 
 class Listener(Struct, frozen=True):
@@ -416,7 +419,7 @@ class BackendTLS(Struct, frozen=True):
 
 class Backend(Struct, frozen=True):
     """What rules and streams forward to. `app_protocol` is how to speak to it, within TLS where `tls` says so; "tcp" is
-    bytes (on UDP: datagrams), where TLS offers no ALPN.
+    bytes (on UDP: datagrams), where TLS offers no ALPN. `unverified_tls`: within TLS, though nobody says whom to trust.
 
     `problem` says why it must not be spoken to at all: requests to it get 500, connections are closed.
     """
@@ -425,6 +428,7 @@ class Backend(Struct, frozen=True):
     app_protocol: Literal["http", "h2c", "ws", "tcp"]
     tls: BackendTLS | None = None
     problem: str = ""
+    unverified_tls: bool = False
 
 
 class Endpoint(Struct, frozen=True, order=True):
@@ -482,7 +486,7 @@ class RefusalKey(NamedTuple):
 
 
 class PortState(Struct, frozen=True):
-    """Whether a Gateway's port is served: `message` says why not."""
+    """Whether a Gateway's port is served: `message` says why not, or why it isn't served as it should be."""
 
     serving: bool
     message: str = ""

@@ -98,7 +98,7 @@ def test_quiet_says_only_what_is_wrong() -> None:
 def test_an_edge_without_a_gateway_says_so() -> None:
     screen, out = shown(None)
     screen.overview(EdgeState((), "", "", "/k", "/c"), [])
-    assert "No Gateway of class istio or gatewright is there" in out.getvalue()
+    assert "No Gateway of a class that is served here is there" in out.getvalue()
     assert "EDGE_CA" not in out.getvalue()
 
 

@@ -24,6 +24,7 @@ from gatewright.topology import (
     NO_SET,
     Backend,
     Cors,
+    Extension,
     ExternalAuth,
     Filter,
     HeaderModifier,
@@ -241,6 +242,8 @@ def text(found: Filter) -> str:
             f"ask {found.protocol} {found.backend} path {found.path!r} headers {', '.join(found.allowed_headers)} "
             f"answers {', '.join(found.allowed_response_headers)} body {found.max_body}"
         )
+    if isinstance(found, Extension):
+        return f"{found.kind} {found.key} at {found.field}"
     target = f" host {found.hostname}" if found.hostname else ""
     target += path(found.path)
     if not isinstance(found, Redirect):

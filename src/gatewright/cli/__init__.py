@@ -10,6 +10,8 @@ import typer
 from gatewright import __version__
 from gatewright.cli.certs import certs
 from gatewright.cli.chain import chain
+from gatewright.cli.controller import controller
+from gatewright.cli.plan import plan
 from gatewright.cli.up import up
 
 app = typer.Typer(
@@ -23,6 +25,8 @@ app = typer.Typer(
 app.command()(up)
 app.command()(certs)
 app.command()(chain)
+app.command()(controller)
+app.command()(plan)
 
 
 def _version(asked: bool) -> None:

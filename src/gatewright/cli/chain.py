@@ -80,8 +80,8 @@ async def _read(kubeconfig: Path | None, context: str | None, aws: bool) -> tupl
             return await read_front(client)
 
     async with Client.connect(kubeconfig, context) as cluster:
-        in_front, (inputs, resolution) = await asyncio.gather(front(), read_cluster(cluster))
-    return hops_of(in_front, inputs, resolution), in_front.problem
+        in_front, snapshot = await asyncio.gather(front(), read_cluster(cluster))
+    return hops_of(in_front, *snapshot), in_front.problem
 
 
 def _leads_to(hop: Hop, namespace: str) -> bool:

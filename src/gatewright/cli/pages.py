@@ -87,7 +87,9 @@ class Screen:
         """The Gateways with their listeners, what to try, and how to reach the API."""
         self._line("")
         if not state.gateways:
-            self._line("No Gateway of class istio or gatewright is there, so nothing is served.")
+            urls = " and ".join(url for url in (state.url, state.https_url) if url)
+            nothing = "No Gateway of a class that is served here is there, so nothing is served."
+            self._line(f"The load balancer takes requests at {urls}." if urls else nothing)
         for line in table(state.gateways, self._table_width):
             self._line(line)
         shifted = [

@@ -19,7 +19,7 @@ from gatewright.local.apply import changes
 from gatewright.local.aws.endpoint import surroundings
 from gatewright.local.edge import EdgeError, LocalEdge
 from gatewright.local.manifests import Manifests, Problem
-from gatewright.local.news import News, standing_problems
+from gatewright.local.news import News
 from gatewright.local.workloads import Backend
 from gatewright.model.meta import Key
 
@@ -60,7 +60,7 @@ async def _serve(session: Session, manifests: Manifests, ahead: Ahead, screen: S
                 errors.error(f"not all was ready after {_READY_SECONDS:.0f} s, so the command was not run")
                 return FAILED
         edge.write_ca()
-        for item in standing_problems(edge.inputs, edge.resolution):
+        for item in edge.problems():
             errors.standing(item, edge.applier.where(*item.about) if item.about else "")
         for backend in backends:
             problem = _missing(backend, edge)
@@ -132,6 +132,7 @@ async def _execute(command: str, edge: LocalEdge) -> int:
         "GATEWAY_HTTPS_URL": state.gateway_https_url,
         "EDGE_CA": state.ca,
         "EDGE_STATE": str(state_file),
+        **({"EDGE_DNS": state.aws.dns} if state.aws else {}),
     }
     terminal = _is_terminal()
     with _terminal_returned(terminal):

@@ -58,7 +58,8 @@ def up(
 
     Under --exec the command finds KUBECONFIG, EDGE_URL, EDGE_HTTPS_URL (of the ALB, where there is one), GATEWAY_URL,
     GATEWAY_HTTPS_URL, EDGE_CA (a CA bundle) and EDGE_STATE (a JSON file) in its environment; with an emulated AWS also
-    AWS_ENDPOINT_URL, AWS_REGION and credentials for it.
+    AWS_ENDPOINT_URL, AWS_REGION and credentials for it, and EDGE_DNS, the address:port of a DNS server that knows the
+    names of its load balancers and what its Route 53 holds.
 
     Exit status: that of the command; 1 when an object was refused; 2 for wrong usage; 130 after Ctrl-C.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Self, TypeVar
 
@@ -27,8 +28,14 @@ _PATCH_TYPES: dict[PatchKind, str] = {
 class Client:
     """A connection to one cluster. Every method raises `ApiError` for a refusal, `Unreachable` for no answer."""
 
-    def __init__(self, transport: Transport, namespace: str = "default") -> None:
-        """Requests go through `transport`, which is closed with the client."""
+    def __init__(
+        self, transport: Transport, namespace: str = "default", permit: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Requests go through `transport`, which is closed with the client.
+
+        `permit` is asked before each request, by method and path; it raises a `ClusterError` to forbid it.
+        """
+        self._permit = permit
         self.server = transport.server
         self.namespace = namespace
         self._transport = transport
@@ -40,12 +47,17 @@ class Client:
         return cls(Transport(server, context, authorization=f"Bearer {token}"))
 
     @classmethod
-    def connect(cls, kubeconfig: str | os.PathLike[str] | None = None, context: str | None = None) -> Client:
+    def connect(
+        cls,
+        kubeconfig: str | os.PathLike[str] | None = None,
+        context: str | None = None,
+        permit: Callable[[str, str], None] | None = None,
+    ) -> Client:
         """A client for a kubeconfig's context. Without a file: in-cluster credentials, `KUBECONFIG`, ~/.kube/config."""
         # Imported here since a local edge has no need of it, and starts faster without.
         from gatewright.cluster import kubeconfig as configuration
 
-        return cls(*configuration.connect(kubeconfig, context))
+        return cls(*configuration.connect(kubeconfig, context), permit)
 
     async def __aenter__(self) -> Client:
         return self
@@ -140,6 +152,8 @@ class Client:
         content_type: str = "application/json",
     ) -> bytes:
         """Send one request and return the body of a 2xx answer."""
+        if self._permit:
+            self._permit(method, path)
         return await self._transport.request(method, path, parameters or {}, body, content_type)
 
     def stream(self, path: str, parameters: Mapping[str, str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -183,6 +197,9 @@ def _identify(obj: Object | Mapping[str, Any], kind: Kind | None) -> tuple[Key, 
         kind = find(obj.get("apiVersion", ""), obj.get("kind", ""))
         if kind is None:
             raise ValueError(f"{obj.get('apiVersion')} {obj.get('kind')} is not a kind that the client knows")
+    version = str(obj.get("apiVersion", "")).rpartition("/")[2]
+    if version != kind.version and version in kind.served_versions:
+        kind = dataclasses.replace(kind, version=version)  # it goes where objects of its version do
     return key, kind
 
 

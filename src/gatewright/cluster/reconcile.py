@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Generic, TypeVar
+from contextvars import ContextVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +19,23 @@ _LONGEST_PAUSE = 30.0  # seconds
 
 
 _CANCEL_AGAIN = 0.5  # seconds
+
+
+class Runs(Protocol):
+    """Hears of what reconcilers do, each under its name; times are in seconds."""
+
+    def enqueued(self, name: str) -> None:
+        """A key waits for its run."""
+
+    def began(self, name: str, waited: float) -> None:
+        """A key that was enqueued doesn't wait any more."""
+
+    def ended(self, name: str, took: float, error: Exception | None) -> None:
+        """A run has come to its end; `error` is what it failed with."""
+
+
+RUNS: ContextVar[Runs | None] = ContextVar("runs", default=None)
+"""Who hears of the runs of reconcilers that are made in this context."""
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -71,9 +89,14 @@ class Reconciler(Generic[K]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._runs = RUNS.get()
+        self._since: dict[K, float] = {}  # keys that wait -> since when; kept where somebody hears of it
 
     def enqueue(self, key: K) -> None:
         """Ask for a run of `key`."""
+        if self._runs and key not in self._since:
+            self._since[key] = asyncio.get_running_loop().time()
+            self._runs.enqueued(self._name)
         if key in self._again:
             self._again[key] = True
             return
@@ -145,13 +168,29 @@ class Reconciler(Generic[K]):
             timer.cancel()
         self._later.clear()
 
+    async def _told(self, key: K) -> None:
+        """A run, of which somebody hears."""
+        assert self._runs
+        clock = asyncio.get_running_loop().time
+        began, error = clock(), None
+        since = self._since.pop(key, None)
+        if since is not None:
+            self._runs.began(self._name, began - since)
+        try:
+            await self._reconcile(key)
+        except Exception as failed:
+            error = failed
+            raise
+        finally:
+            self._runs.ended(self._name, clock() - began, error)
+
     async def _run(self, key: K) -> None:
         failures = 0
         while True:
             self._again[key] = False
             try:
                 async with self._slots:
-                    await self._reconcile(key)
+                    await self._told(key) if self._runs else await self._reconcile(key)
                 failures = 0
             except (Conflict, NotFound):
                 failures = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
-from gatewright.cluster import Client, Reflector
+from gatewright.cluster import Client
 from gatewright.controller.statuses import StatusWriter
-from gatewright.controller.surroundings import Surroundings
+from gatewright.controller.watches import Watches
 from gatewright.resolve import Inputs, Resolution
 
 
@@ -19,18 +18,14 @@ class GatewayController:
     """
 
     def __init__(self, client: Client, inputs: Inputs, resolution: Resolution, controllers: Iterable[str]) -> None:
-        self._reflectors = [Reflector(client, type_, source) for type_, source in inputs.by_type.items()]
+        self._watches = Watches(client, inputs)
         self._statuses = StatusWriter(client, inputs, resolution, frozenset(controllers))
-        self._surroundings = Surroundings(client, inputs)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> GatewayController:
         async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._watches)
             await stack.enter_async_context(self._statuses)
-            await stack.enter_async_context(self._surroundings)
             self._stack = stack.pop_all()
         return self
 
@@ -39,7 +34,7 @@ class GatewayController:
 
     async def caught_up(self) -> None:
         """Return once the inputs hold what the cluster holds at the time of the call."""
-        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._watches.caught_up()
 
     async def idle(self) -> None:
         """Return when every status that is known to be needed has been written."""

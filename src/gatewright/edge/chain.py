@@ -39,16 +39,18 @@ class Hop(Struct, frozen=True, rename="camel"):
     hops: tuple[Hop, ...] = ()
 
 
-def chain(front: Front, inputs: Inputs, resolution: Resolution) -> tuple[Hop, ...]:
+def chain(front: Front, inputs: Inputs, resolution: Resolution, balanced: Iterable[Resolution] = ()) -> tuple[Hop, ...]:
     """Everything that clients can reach, front-most first: each load balancer or Gateway that nothing is in front of.
 
-    A load balancer behind another one, and a Gateway behind a load balancer, are shown where they are reached.
+    A load balancer behind another one, and a Gateway behind a load balancer, are shown where they are reached. Those in
+    `balanced` are load balancers themselves: they are shown as such, or as Gateways while they are none.
     """
-    return tuple(_Chain(front, inputs, resolution).roots())
+    return tuple(_Chain(front, inputs, resolution, tuple(balanced)).roots())
 
 
 class _Chain:
-    def __init__(self, front: Front, inputs: Inputs, resolution: Resolution) -> None:
+    def __init__(self, front: Front, inputs: Inputs, resolution: Resolution, balanced: tuple[Resolution, ...]) -> None:
+        self._balanced = {str(key) for each in balanced for key in each.gateways}
         self._front = front
         self._inputs = inputs
         self._resolution = resolution
@@ -76,6 +78,19 @@ class _Chain:
         for key in sorted(self._resolution.gateways):
             if key not in self._shown:
                 yield self._gateway(key, None)
+        there = {each.gateway for each in self._front.balancers}
+        for name in sorted(self._balanced - there):
+            wrong = self._wrong_with(name)
+            yield Hop("Gateway", name, health="bad" if wrong else "unknown", text=wrong or "has no load balancer")
+
+    def _wrong_with(self, gateway: str) -> str:
+        """What the status of a Gateway that is a load balancer says is wrong."""
+        namespace, _, name = gateway.partition("/")
+        found = self._inputs.gateways.get(Key(namespace, name))
+        if found is None:
+            return f"Gateway {gateway} does not exist"
+        listeners = (_failing(listener.conditions) for listener in found.status.listeners)
+        return _failing(found.status.conditions) or next(filter(None, listeners), "")
 
     def _balancers_of(self, group: str) -> set[str]:
         """The load balancers that are targets of a target group."""
@@ -102,14 +117,13 @@ class _Chain:
         for port in sorted((ports or frozenset()) - {listener.listener.port for listener in each.listeners}):
             hops.append(Hop("listener", f"port {port}", health="bad", text="is no listener: connections are refused"))
         state = balancer.state
-        return Hop(
-            kind,
-            balancer.name,
-            ", ".join(each.addresses) or balancer.dns_name,
-            "good" if state == "active" else "bad" if state == "failed" else "unknown",
-            f"{balancer.scheme}, {state}",
-            tuple(hops),
-        )
+        health: Health = "good" if state == "active" else "bad" if state == "failed" else "unknown"
+        text = f"{balancer.scheme}, {state}"
+        if each.gateway:
+            wrong = self._wrong_with(each.gateway)
+            health = "bad" if wrong else health
+            text = "; ".join(part for part in (f"{text}, Gateway {each.gateway}", wrong) if part)
+        return Hop(kind, balancer.name, ", ".join(each.addresses) or balancer.dns_name, health, text, tuple(hops))
 
     def _listener(self, found: FrontListener, each: FrontBalancer, way: tuple[str, ...]) -> Hop:
         listener = found.listener

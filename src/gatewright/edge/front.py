@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AwsError, NotFound
+from gatewright.aws.stack.desired import TAG_PREFIXES
 from gatewright.aws.views import (
     Listener,
     LoadBalancer,
@@ -25,13 +26,15 @@ from gatewright.aws.views import (
 from gatewright.edge.nlb.desired import STACK_TAG
 
 _TRIES = 3
+_GATEWAY_TAGS = tuple(f"{TAG_PREFIXES[kind]}/stack" for kind in ("alb", "nlb"))
 
 
 class FrontBalancer(Struct, frozen=True):
     """A load balancer with all that belongs to it.
 
     `addresses` are those of its network interfaces, by zone. `web_acl` is the name of an ALB's web ACL, empty where
-    there is none. `service` is `namespace/name` of the Service that it was made for, by its tags.
+    there is none. `service` is `namespace/name` of the Service that it was made for, and `gateway` of the
+    Gateway that it is, by its tags.
     """
 
     balancer: LoadBalancer
@@ -39,6 +42,7 @@ class FrontBalancer(Struct, frozen=True):
     listeners: tuple[FrontListener, ...]
     web_acl: str = ""
     service: str = ""
+    gateway: str = ""
 
 
 class FrontListener(Struct, frozen=True):
@@ -125,6 +129,7 @@ async def _balancer(
         tuple(sorted(listeners, key=lambda each: each.listener.port)),
         web_acl,
         tags.get(STACK_TAG, ""),
+        next((tags[tag] for tag in _GATEWAY_TAGS if tag in tags), ""),
     )
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
+from gatewright.aws.dialects import ALB, ALB_CONTROLLER, NLB, NLB_CONTROLLER
 from gatewright.cluster import Client, NotFound
 from gatewright.flow import Flow
 from gatewright.model.gateway import GatewayClass
 from gatewright.model.meta import Object
 from gatewright.resolve import Inputs, Resolution, resolve
 
+_BALANCED = {ALB_CONTROLLER: ALB, NLB_CONTROLLER: NLB}
 
-async def read_cluster(client: Client) -> tuple[Inputs, Resolution]:
+
+class Snapshot(NamedTuple):
+    """A cluster. `balanced` are the Gateways that are load balancers of AWS, `resolution` has all others."""
+
+    inputs: Inputs
+    resolution: Resolution
+    balanced: tuple[Resolution, ...]
+
+
+async def read_cluster(client: Client) -> Snapshot:
     """Everything that resolution reads, and what follows from it for the Gateways of every class. Raises ClusterError.
 
     A kind that the cluster doesn't have is one without objects.
@@ -31,4 +42,9 @@ async def read_cluster(client: Client) -> tuple[Inputs, Resolution]:
     with inputs.flow.batch():
         for (_, source), each in zip(kinds, objects, strict=True):
             source.replace({obj.key: obj for obj in each})
-    return inputs, resolve(inputs, frozenset(each.spec.controller_name for each in classes))
+    controllers = frozenset(each.spec.controller_name for each in classes)
+    return Snapshot(
+        inputs,
+        resolve(inputs, controllers - _BALANCED.keys()),
+        tuple(resolve(inputs, {name}, dialect) for name, dialect in _BALANCED.items() if name in controllers),
+    )

@@ -18,6 +18,11 @@ _ELSEWHERE = "10.0.0.0/16"
 """The VPC's addresses where the system has no loopback addresses to spare."""
 _ANNOTATIONS = "service.beta.kubernetes.io/aws-load-balancer-"
 _CLASSES = "service.k8s.aws/"
+_GROUPS = ("gateway.k8s.aws/", "elbv2.k8s.aws/")
+_CONTROLLERS = ("gateway.k8s.aws/", "ingress.k8s.aws/")
+LOAD_BALANCER_CLASSES = {"aws-alb": "gateway.k8s.aws/alb", "aws-nlb": "gateway.k8s.aws/nlb"}
+"""The GatewayClasses that a local edge with an AWS offers, with their controllers, unless files bring their own."""
+_INGRESS_CLASS = "alb"
 
 
 class EdgeError(Exception):
@@ -71,8 +76,42 @@ class Ahead:
 def asks_for_aws(manifests: Manifests) -> bool:
     """Whether anything in the manifests is for AWS: an edge description, an EdgeBinding, a load balancer of AWS's."""
     return manifests.front is not None or any(
-        manifest.kind == "EdgeBinding" or _annotated(manifest.content) for manifest in manifests.objects
+        manifest.kind == "EdgeBinding" or _annotated(manifest.content) or _is_load_balancer(manifest.content)
+        for manifest in manifests.objects
     )
+
+
+def _is_load_balancer(content: dict[str, object]) -> bool:
+    """Whether an object is, names or configures a class of load balancers of AWS, by which Gateways are such."""
+    spec, kind = content.get("spec"), content.get("kind")
+    spec = spec if isinstance(spec, dict) else {}
+    if str(content.get("apiVersion", "")).startswith(_GROUPS):
+        return True
+    if kind in ("GatewayClass", "IngressClass"):
+        return str(spec.get("controllerName") or spec.get("controller") or "").startswith(_CONTROLLERS)
+    if kind == "Gateway":
+        return spec.get("gatewayClassName") in LOAD_BALANCER_CLASSES
+    return kind == "Ingress" and _ingress_class(content, spec) == _INGRESS_CLASS
+
+
+def _ingress_class(content: dict[str, object], spec: dict[str, object]) -> object:
+    metadata = content.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    old = annotations.get("kubernetes.io/ingress.class") if isinstance(annotations, dict) else None
+    return spec.get("ingressClassName") or old
+
+
+def offered_classes(manifests: Manifests) -> dict[str, str]:
+    """The GatewayClasses of load balancers that an edge offers beside those of the manifests: controllers by name."""
+    specs = [manifest.content.get("spec") for manifest in manifests.objects if manifest.kind == "GatewayClass"]
+    given = {spec.get("controllerName") for spec in specs if isinstance(spec, dict)}
+    return {name: controller for name, controller in LOAD_BALANCER_CLASSES.items() if controller not in given}
+
+
+def offered_ingress_classes(manifests: Manifests) -> dict[str, str]:
+    """The IngressClasses that an edge offers where the manifests have Ingresses and no class: controllers by name."""
+    kinds = {manifest.kind for manifest in manifests.objects}
+    return {_INGRESS_CLASS: "ingress.k8s.aws/alb"} if "Ingress" in kinds and "IngressClass" not in kinds else {}
 
 
 def _annotated(content: dict[str, object]) -> bool:

@@ -25,7 +25,7 @@ from gatewright.controller import GatewayController
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.process import EnvoyNotFoundError
 from gatewright.flow import Change, Collection, Flow, Source
-from gatewright.local.ahead import Ahead, EdgeError
+from gatewright.local.ahead import Ahead, EdgeError, offered_classes, offered_ingress_classes
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
@@ -34,7 +34,7 @@ from gatewright.local.block import Block
 from gatewright.local.certificates import Authority
 from gatewright.local.infrastructure import CLASSES, Infrastructure
 from gatewright.local.manifests import Manifests, Problem
-from gatewright.local.news import News, Newsroom, routes_by_kind
+from gatewright.local.news import News, Newsroom, routes_by_kind, standing_problems
 from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
@@ -76,6 +76,7 @@ class LocalEdge:
         self._aws = aws
         self._pace = pace
         self._cloud: LocalCloud | None = None
+        self._balanced_secrets: list[GeneratedSecrets] = []
         self._data_dir = data_dir
         self._backends = tuple(backends)
         self._stack = AsyncExitStack()
@@ -131,6 +132,10 @@ class LocalEdge:
         infrastructure = Infrastructure(self.client, self.inputs, self.resolution, block, aws=ahead.aws is not None)
         self._infrastructure = await stack.enter_async_context(infrastructure)
         self._bindings = infrastructure.bindings
+
+        def announce(text: str) -> None:
+            self._publish(News("info", "certificates", text))
+
         self._secrets = await stack.enter_async_context(
             GeneratedSecrets(
                 self.client,
@@ -139,7 +144,7 @@ class LocalEdge:
                 self._bindings,
                 given,
                 authority,
-                lambda text: self._publish(News("info", "certificates", text)),
+                announce,
             )
         )
         envoy = EnvoyEdge(
@@ -172,12 +177,17 @@ class LocalEdge:
             # Imported here, since most edges have no cloud around them.
             from gatewright.local.cloud import LocalCloud
 
-            cloud = await stack.enter_async_context(
-                LocalCloud(ahead.aws, authority, self.client, self.inputs, self.resolution, pace=ahead.pace)
-            )
+            cloud = LocalCloud(ahead.aws, authority, self.client, self.inputs, self.resolution, pace=ahead.pace)
             cloud.bindings.subscribe(lambda _: self._stirred.set())
+            cloud.gateways.health.health.subscribe(lambda _: self._stirred.set())
+            cloud.gateways.troubles.subscribe(self._troubles_changed)
             self.newsroom.follow(cloud.bindings)
-            self._cloud = cloud
+            for resolution in cloud.resolutions:
+                self.newsroom.include(resolution)
+                self._watch_resolution(resolution)
+                secrets = GeneratedSecrets(self.client, self.inputs, resolution, None, given, authority, announce)
+                self._balanced_secrets.append(await stack.enter_async_context(secrets))
+            self._cloud = await stack.enter_async_context(cloud)
 
     def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
         folder = self._data_dir
@@ -215,25 +225,32 @@ class LocalEdge:
     # --- readiness ---------------------------------------------------------------------------------------------------
 
     def _watch_progress(self) -> None:
-        def stir(_: list[Change[Any, Any]]) -> None:
-            self._stirred.set()
+        for collection in (self._deployments, self._stateful_sets, self._daemon_sets, self._pods):
+            collection.subscribe(self._stir)
+        self._watch_resolution(self.resolution)
 
-        topology = self.resolution.topology
+    def _watch_resolution(self, resolution: Resolution) -> None:
         collections: tuple[Collection[Any, Any], ...] = (
-            *(self.resolution.gateway_statuses, self.resolution.listener_set_statuses),
-            *(resolved for _, _, resolved in routes_by_kind(self.inputs, self.resolution)),
-            *(topology.endpoints, topology.certificates),
-            *(self._deployments, self._stateful_sets, self._daemon_sets, self._pods),
+            *(resolution.gateway_statuses, resolution.listener_set_statuses),
+            *(resolved for _, _, resolved in routes_by_kind(self.inputs, resolution)),
+            *(resolution.topology.endpoints, resolution.topology.certificates),
         )
         for collection in collections:
-            collection.subscribe(stir)
+            collection.subscribe(self._stir)
+
+    def _stir(self, _: list[Change[Any, Any]]) -> None:
+        self._stirred.set()
+
+    def _troubles_changed(self, changes: list[Change[str, tuple[str, ...]]]) -> None:
+        for change in changes:
+            self.newsroom.tell(map(_unhealthy, change.old or ()), map(_unhealthy, change.new or ()))
 
     def pending(self) -> list[str]:
         """What is still on its way to where it will stay, in words."""
-        statuses: list[tuple[str, ResolvedGatewayStatus | ResolvedListenerSetStatus]] = [
-            *((f"Gateway {key}", status) for key, status in self.resolution.gateway_statuses.items()),
-            *((f"ListenerSet {key}", status) for key, status in self.resolution.listener_set_statuses.items()),
-        ]
+        statuses: list[tuple[str, ResolvedGatewayStatus | ResolvedListenerSetStatus]] = []
+        for resolution in self.resolutions:
+            statuses += [(f"Gateway {key}", status) for key, status in resolution.gateway_statuses.items()]
+            statuses += [(f"ListenerSet {key}", status) for key, status in resolution.listener_set_statuses.items()]
         gateways = [
             f"{subject}: {condition.message}"
             for name, status in statuses
@@ -295,7 +312,8 @@ class LocalEdge:
         await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
         await self._controller.caught_up()
         await self._infrastructure.idle()
-        await self._secrets.idle()
+        for secrets in (self._secrets, *self._balanced_secrets):
+            await secrets.idle()
         await self._controller.caught_up()  # with the Services and Secrets that were missing
         await self._envoy.settled()
         await self._controller.idle()
@@ -309,6 +327,10 @@ class LocalEdge:
         if self._cloud is None:
             problems, done = await self.applier.update(manifests)
             return problems, done
+        for name, controller in offered_classes(manifests).items():
+            await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
+        for name, controller in offered_ingress_classes(manifests).items():
+            await self.client.apply(_ingress_class(name, controller), field_manager=_FIELD_MANAGER)
         try:
             (problems, done), (in_front, made) = await asyncio.gather(
                 self.applier.update(manifests), self._cloud.update(manifests.front)
@@ -334,7 +356,18 @@ class LocalEdge:
 
     def trials(self) -> list[Trial]:
         """Requests to try."""
-        return trials(self.state(), self.resolution)
+        state = self.state()
+        return [trial for resolution in self.resolutions for trial in trials(state, resolution)]
+
+    @property
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """What follows for the Gateways of every kind of class."""
+        return (self.resolution, *(self._cloud.resolutions if self._cloud else ()))
+
+    def problems(self) -> list[News]:
+        """Everything that is wrong as things stand."""
+        unhealthy = [text for told in self._cloud.gateways.troubles.values() for text in told] if self._cloud else []
+        return [*standing_problems(self.inputs, *self.resolutions), *map(_unhealthy, sorted(unhealthy))]
 
     def write_ca(self) -> None:
         """Write the CA bundle: the local authority, and what the users' own certificates are to be checked with.
@@ -342,7 +375,7 @@ class LocalEdge:
         That is the `ca.crt` of their Secret where there is one, else the last certificate of the chain.
         """
         bundle = [self._authority.pem]
-        for key in self.resolution.topology.certificates:
+        for key in {key: None for resolution in self.resolutions for key in resolution.topology.certificates}:
             secret = self.inputs.secrets.get(key)
             if secret and not is_generated(secret, self._authority):
                 own = secret.data.get("ca.crt") or secret.data["tls.crt"]
@@ -351,6 +384,11 @@ class LocalEdge:
         temporary = self.ca.with_suffix(".new")
         temporary.write_bytes(b"".join(dict.fromkeys(bundle)))
         temporary.replace(self.ca)
+
+
+def _unhealthy(text: str) -> News:
+    subject, _, words = text.partition(": ")
+    return News("bad", subject, words)
 
 
 def _pod_addresses(block: Block) -> PodAddresses:
@@ -364,4 +402,13 @@ def _gateway_class(name: str, controller: str) -> dict[str, Any]:
         "kind": "GatewayClass",
         "metadata": {"name": name},
         "spec": {"controllerName": controller},
+    }
+
+
+def _ingress_class(name: str, controller: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": name},
+        "spec": {"controller": controller},
     }

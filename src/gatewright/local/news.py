@@ -48,12 +48,27 @@ class Newsroom:
         self._inputs = inputs
         self._publish = publish
         self.hold = True
+        self.include(resolution)
+
+    def include(self, resolution: Resolution) -> None:
+        """Tell of another resolution of the same inputs, too."""
+        inputs = self._inputs
         for kind, source, resolved in routes_by_kind(inputs, resolution):
             resolved.subscribe(partial(self._routes, kind, source))
         resolution.gateway_statuses.subscribe(partial(self._parents, "Gateway"))
         resolution.listener_set_statuses.subscribe(partial(self._parents, "ListenerSet"))
         resolution.backend_tls_policies.subscribe(self._policies)
         resolution.topology.endpoints.subscribe(self._endpoints)
+
+    def tell(self, old: Iterable[News], new: Iterable[News]) -> None:
+        """Say what is new among things that are wrong, and what isn't wrong any more."""
+        before, now = dict.fromkeys(old), dict.fromkeys(new)
+        for item in now:
+            if item not in before and not self.hold:
+                self._publish(item)
+        for item in before:
+            if item not in now:
+                self._say("good", item.subject, f"no longer: {item.text}")
 
     def follow(self, bindings: Collection[Key, EdgeBinding]) -> None:
         """Tell of EdgeBindings, and of the targets that they keep, too."""
@@ -186,15 +201,38 @@ def _story(parent: RouteParentStatus) -> list[tuple[str, str, str, str]]:
     return [(c.type, c.status, c.reason, c.message) for c in parent.conditions]
 
 
-def standing_problems(inputs: Inputs, resolution: Resolution) -> list[News]:
-    """Everything that is wrong as things stand, for the report at the start."""
-    found: list[News] = []
+def standing_problems(inputs: Inputs, *resolutions: Resolution) -> list[News]:
+    """Everything that is wrong as things stand, for the report at the start; the resolutions are of these inputs."""
+    found = _leading_nowhere(inputs)
+    for resolution in resolutions:
+        found += _wrong_in(inputs, resolution)
+    return found
 
+
+def _leading_nowhere(inputs: Inputs) -> list[News]:
+    """Objects that name a class, a Gateway or a ListenerSet which doesn't exist."""
+    found: list[News] = []
     for key, gateway in sorted(inputs.gateways.items()):
         if Key("", gateway.spec.gateway_class_name) not in inputs.gateway_classes:
             known = ", ".join(sorted(name.name for name in inputs.gateway_classes))
             text = f"spec.gatewayClassName: GatewayClass {gateway.spec.gateway_class_name} does not exist"
             found.append(_standing("Gateway", key, f"{text}; there is {known}" if known else text))
+    parents = {"Gateway": inputs.gateways.keys(), "ListenerSet": inputs.listener_sets.keys()}
+    routes = (inputs.http_routes, inputs.grpc_routes, inputs.tls_routes, inputs.tcp_routes, inputs.udp_routes)
+    for key, route in sorted((item for source in routes for item in source.items()), key=lambda item: item[0]):
+        for number, parent in enumerate(route.spec.parent_refs):
+            target = Key(parent.namespace or key.namespace, parent.name)
+            if parent.kind in parents and target not in parents[parent.kind]:
+                text = f"spec.parentRefs[{number}]: {parent.kind} {target} does not exist"
+                known = ", ".join(str(one) for one in sorted(parents[parent.kind]) if one.namespace == target.namespace)
+                found.append(_standing(route.kind, key, f"{text}; there is {known}" if known else text))
+    return found
+
+
+def _wrong_in(inputs: Inputs, resolution: Resolution) -> list[News]:
+    """What is wrong with the objects of one resolution."""
+    found: list[News] = []
+    for key, gateway in sorted(inputs.gateways.items()):
         status = resolution.gateway_statuses.get(key)
         if status:
             found += _wrong_with("Gateway", key, gateway.spec.listeners, status)
@@ -202,17 +240,10 @@ def standing_problems(inputs: Inputs, resolution: Resolution) -> list[News]:
         set_status = resolution.listener_set_statuses.get(key)
         if set_status:
             found += _wrong_with("ListenerSet", key, listener_set.spec.listeners, set_status)
-    parents = {"Gateway": inputs.gateways.keys(), "ListenerSet": inputs.listener_sets.keys()}
-    for kind, source, resolved in routes_by_kind(inputs, resolution):
-        for key, route in sorted(source.items()):
-            of_ours = resolved.get(key)
-            for level, text in route_news(None, of_ours) if of_ours else ():
+    for kind, _, resolved in routes_by_kind(inputs, resolution):
+        for key, of_ours in sorted(resolved.items()):
+            for level, text in route_news(None, of_ours):
                 if level == "bad":
-                    found.append(_standing(kind, key, text))
-            for number, parent in enumerate(route.spec.parent_refs):
-                target = Key(parent.namespace or key.namespace, parent.name)
-                if parent.kind in parents and target not in parents[parent.kind]:
-                    text = f"spec.parentRefs[{number}]: {parent.kind} {target} does not exist"
                     found.append(_standing(kind, key, text))
     for key, policy in sorted(resolution.backend_tls_policies.items()):
         wrong = dict.fromkeys(_sentence(c) for ancestor in policy.ancestors for c in failing(ancestor.conditions))

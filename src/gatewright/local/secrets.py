@@ -42,7 +42,8 @@ class WantedSecret(Struct, frozen=True):
 class GeneratedSecrets:
     """Makes the Secrets that listeners name and nobody has made, while it runs (`async with`).
 
-    Only for the Gateways and ListenerSets among the kinds and keys of `given`.
+    Only for the Gateways and ListenerSets among the kinds and keys of `given`. The certificates are for the addresses
+    in `bindings`, too; without, the Gateways' addresses are not known before they have certificates.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class GeneratedSecrets:
         client: Client,
         inputs: Inputs,
         resolution: Resolution,
-        bindings: Collection[Key, Binding],
+        bindings: Collection[Key, Binding] | None,
         given: Collection[tuple[str, Key], bool],
         authority: Authority,
         announce: Callable[[str], None],
@@ -111,7 +112,7 @@ def is_generated(secret: Secret, authority: Authority) -> bool:
 def _wanted(
     inputs: Inputs,
     resolution: Resolution,
-    bindings: Collection[Key, Binding],
+    bindings: Collection[Key, Binding] | None,
     given: Collection[tuple[str, Key], bool],
     authority: Authority,
 ) -> Collection[Key, WantedSecret]:
@@ -128,8 +129,9 @@ def _wanted(
         parent: Gateway | ListenerSet | None = (
             ctx.get(inputs.gateways, parent_key) if kind == "Gateway" else ctx.get(inputs.listener_sets, parent_key)
         )
-        binding = ctx.get(bindings, key.gateway)
-        if parent is None or binding is None or not ctx.get(given, (kind, parent_key)):
+        binding = ctx.get(bindings, key.gateway) if bindings is not None else None
+        unbound = bindings is not None and binding is None
+        if parent is None or unbound or not ctx.get(given, (kind, parent_key)):
             return None
         listener = next((spec for spec in parent.spec.listeners if spec.name == key.name), None)
         if listener is None or listener.protocol not in ("HTTPS", "TLS") or listener.tls is None:
@@ -139,7 +141,7 @@ def _wanted(
         hosts += [placed.host.hostname for placed in ctx.lookup(streams_of, key)]
         # The API takes labels that no DNS name has; a certificate can not name them.
         possible = [name for name in (*own, *hosts) if is_host_name(name)]
-        addresses = [each.host for each in (binding, *binding.others)]
+        addresses = [each.host for each in (binding, *binding.others)] if binding else []
         wanted = tuple(dict.fromkeys((*possible, *addresses, "localhost")))
         secrets = [secret_key(parent_key, ref) for ref in listener.tls.certificate_refs]
         return {

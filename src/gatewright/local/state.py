@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -67,13 +67,15 @@ class GatewayState(_Camel, frozen=True):
 class AwsState(_Camel, frozen=True):
     """The emulated AWS, with the environment in which any AWS client finds it.
 
-    `open_at` tells of each TCP socket of a load balancer, as `address:port`, where it is really open.
+    `open_at` tells of each TCP socket of a load balancer, as `address:port`, where it is really open. `dns` is the
+    address:port of a DNS server that knows the names of load balancers and what Route 53 holds.
     """
 
     endpoint_url: str
     region: str
     environment: dict[str, str]
     open_at: dict[str, str] = {}
+    dns: str = ""
 
 
 class EdgeState(_Camel, frozen=True):
@@ -110,13 +112,7 @@ def edge_state(
     ca: Path,
 ) -> EdgeState:
     """The edge as it is now, Gateways in the order of their creation."""
-    sets: dict[Key, list[ResolvedListenerSet]] = {}
-    for _, listener_set in sorted(resolution.listener_sets.items()):
-        sets.setdefault(listener_set.gateway, []).append(listener_set)
-    gateways = tuple(
-        _gateway(inputs, resolution, gateway, sets.get(gateway.key, ()), bindings.get(gateway.key))
-        for gateway in _in_order(inputs, resolution)
-    )
+    gateways = gateway_states(inputs, resolution, bindings)
     listeners = [listener for gateway in gateways for listener in gateway.listeners if listener.url]
     url = next((listener.url for listener in listeners if listener.protocol == "HTTP"), "")
     https_url = next((listener.url for listener in listeners if listener.protocol == "HTTPS"), "")
@@ -128,6 +124,19 @@ def edge_state(
         ca=str(ca),
         gateway_url=url,
         gateway_https_url=https_url,
+    )
+
+
+def gateway_states(
+    inputs: Inputs, resolution: Resolution, bindings: Mapping[Key, Binding] | Collection[Key, Binding]
+) -> tuple[GatewayState, ...]:
+    """The Gateways of a resolution in the order of their creation, bound as `bindings` say."""
+    sets: dict[Key, list[ResolvedListenerSet]] = {}
+    for _, listener_set in sorted(resolution.listener_sets.items()):
+        sets.setdefault(listener_set.gateway, []).append(listener_set)
+    return tuple(
+        _gateway(inputs, resolution, gateway, sets.get(gateway.key, ()), bindings.get(gateway.key))
+        for gateway in _in_order(inputs, resolution)
     )
 
 

@@ -83,7 +83,7 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str], dialect: Diale
     """
     flow = inputs.flow
     classes = resolve_classes(inputs, controllers, dialect)
-    key_pairs = read_key_pairs(inputs)
+    key_pairs = read_key_pairs(inputs, dialect)
     terms = gateway_terms(inputs, classes, dialect)
     admitted = admissions(inputs, terms)
     entries = listener_entries(inputs, terms, admitted)
@@ -139,7 +139,7 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str], dialect: Diale
     streams_by_host = streams.index(lambda key, _: [key[0]], order=lambda _, placement: placement.stream.precedence)
     held = holders(flow, streams_by_host)
     told = {kind: tell_waiting(inputs, kind, of, held) for kind, of in routes.of_connections.items()}
-    policies = resolve_policies(inputs)
+    policies = resolve_policies(inputs, dialect)
     wanted = flow.merge(
         "wanted backends",
         *(
@@ -187,7 +187,9 @@ def resolve(inputs: Inputs, controllers: AbstractCollection[str], dialect: Diale
         tls_routes=told["tls"],
         tcp_routes=told["tcp"],
         udp_routes=told["udp"],
-        backend_tls_policies=policy_statuses(inputs, policies, gateways, users.index(lambda user, _: [user.service])),
+        backend_tls_policies=policy_statuses(
+            inputs, policies, gateways, users.index(lambda user, _: [user.service]), dialect
+        ),
     )
 
 

@@ -31,7 +31,7 @@ APP_PROTOCOLS: dict[str, AppProtocol] = {
 """ServicePort.appProtocol (KEP-3726 and Istio's names) to how the proxy speaks to the backend."""
 
 TLS_APP_PROTOCOLS: dict[str, AppProtocol] = {"https": "http", "kubernetes.io/wss": "ws"}
-"""Those that need a BackendTLSPolicy, which says whom to trust."""
+"""Those within TLS. They need a BackendTLSPolicy, which says whom to trust, where backends are verified."""
 
 _LAST_PORT = 65535  # the API takes any number (discovery/v1, EndpointPort)
 
@@ -51,7 +51,9 @@ class References:
         self, ref: BackendObjectReference, field: str, use: Use, transport: Transport = "TCP"
     ) -> BackendKey | None:
         """The backend that the reference at `field` leads to, if it may and does."""
-        found = resolve_reference(self._ctx, self._inputs, self._kind, self._namespace, ref, use, transport)
+        found = resolve_reference(
+            self._ctx, self._inputs, self._kind, self._namespace, ref, use, transport, self._dialect
+        )
         if isinstance(found, Refused):
             self.refused.append(Refused(found.reason, f"{field}: {found.message}"))
             return None
@@ -86,6 +88,7 @@ def resolve_reference(
     ref: BackendObjectReference,
     use: Use,
     transport: Transport = "TCP",
+    dialect: Dialect = PROXY,
 ) -> BackendKey | Refused:
     """The backend that a reference in a route of `kind` and `namespace` leads to, if it may and does."""
     if ref.group or ref.kind != "Service":
@@ -106,7 +109,7 @@ def resolve_reference(
         ports = ", ".join(f"{p.port}/{p.protocol}" for p in service.spec.ports) or "none"
         wanted = f"a {transport} port of Service {key} ({ports})"
         return Refused("BackendNotFound", f"port: found {ref.port}, expected {wanted}")
-    if use in ("http", "grpc") and (problem := _unspoken(ctx, inputs, key, port, use)):
+    if use in ("http", "grpc") and (problem := _unspoken(ctx, inputs, key, port, use, dialect)):
         return Refused("UnsupportedProtocol", f"Service {key} port {ref.port}: {problem}")
     return BackendKey(key.namespace, key.name, ref.port, transport, use)
 
@@ -128,7 +131,7 @@ def resolve_backends(
             return None
         if key.use == "grpc":
             return Backend(key, "h2c", tls, problem)
-        return Backend(key, protocol, tls, problem)
+        return Backend(key, protocol, tls, problem, unverified_tls=tls is None and _asks_for_tls(port))
 
     return inputs.flow.derive("backends", wanted, resolve)
 
@@ -205,7 +208,11 @@ def _app_protocol(port: ServicePort) -> AppProtocol | None:
     return APP_PROTOCOLS.get(name) or TLS_APP_PROTOCOLS.get(name)
 
 
-def _unspoken(ctx: Context, inputs: Inputs, service: Key, port: ServicePort, use: Use) -> str:
+def _asks_for_tls(port: ServicePort) -> bool:
+    return (port.app_protocol or "").lower() in TLS_APP_PROTOCOLS
+
+
+def _unspoken(ctx: Context, inputs: Inputs, service: Key, port: ServicePort, use: Use, dialect: Dialect) -> str:
     """Why requests can't be sent to a port in the protocol that it names, or nothing."""
     found = f"found appProtocol {port.app_protocol}"
     protocol = _app_protocol(port)
@@ -213,6 +220,7 @@ def _unspoken(ctx: Context, inputs: Inputs, service: Key, port: ServicePort, use
         known = (*APP_PROTOCOLS, *TLS_APP_PROTOCOLS)
         names = [name for name in known if name and not (use == "grpc" and name.endswith(("/ws", "/wss")))]
         return f"{found}, expected one of {', '.join(names)}"
-    if (port.app_protocol or "").lower() in TLS_APP_PROTOCOLS and not policy_of(ctx, inputs, service, port.name):
+    needs_policy = dialect.verifies_backends and _asks_for_tls(port)
+    if needs_policy and not policy_of(ctx, inputs, service, port.name):
         return f"{found}, which needs a BackendTLSPolicy that targets the Service; found none"
     return ""

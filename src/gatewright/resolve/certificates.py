@@ -17,8 +17,9 @@ from gatewright.model.gateway import Gateway, ListenerSet
 from gatewright.model.gateway.shared import SecretObjectReference
 from gatewright.model.meta import Key
 from gatewright.resolve.conditions import Reason
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.grants import missing_grant, permitted
-from gatewright.resolve.inputs import NOW, Inputs, ObjectId, origin
+from gatewright.resolve.inputs import CLOCK_LAG, NOW, Inputs, ObjectId, origin
 from gatewright.topology import Certificate
 
 _RSA_BITS = 2048
@@ -43,7 +44,7 @@ def secret_key(referrer: Key, ref: SecretObjectReference) -> Key | None:
     return Key(ref.namespace or referrer.namespace, ref.name)
 
 
-def read_key_pairs(inputs: Inputs) -> Collection[Key, KeyPair]:
+def read_key_pairs(inputs: Inputs, dialect: Dialect) -> Collection[Key, KeyPair]:
     """Each Secret that a Gateway or ListenerSet names, read once. Whether it may use it is decided elsewhere."""
     flow = inputs.flow
 
@@ -60,7 +61,7 @@ def read_key_pairs(inputs: Inputs) -> Collection[Key, KeyPair]:
         if secret is None:
             return KeyPair(problem=f"Secret {key} does not exist")
         pair = key_pair(secret)
-        rejection = ctx.get(inputs.rejections, ("Secret", key))
+        rejection = ctx.get(inputs.rejections, ("Secret", key)) if dialect.heeds_rejections else None
         if pair.certificate and rejection and rejection.version == pair.certificate.origin.version:
             return KeyPair(problem=f"Secret {key} was refused by the proxy: {rejection.message}")
         return pair
@@ -118,7 +119,8 @@ def out_of_date(inputs: Inputs, key_pairs: Collection[Key, KeyPair]) -> Collecti
         since, until = pair.valid
         if now > until:
             return f"Secret {key}: the certificate expired at {until:%Y-%m-%dT%H:%M:%SZ}; renew it"
-        return f"Secret {key}: the certificate is not valid before {since:%Y-%m-%dT%H:%M:%SZ}" if now < since else None
+        early = now + CLOCK_LAG < since
+        return f"Secret {key}: the certificate is not valid before {since:%Y-%m-%dT%H:%M:%SZ}" if early else None
 
     return inputs.flow.derive("certificates out of date", key_pairs, resolve)
 

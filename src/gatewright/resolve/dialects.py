@@ -19,7 +19,9 @@ class Dialect(Struct, frozen=True):
     than ConfigMap, `Inputs.verdicts` says which there are. `addresses` are the types of spec.addresses.
 
     `certificates_elsewhere`: a listener that terminates TLS may do so without certificateRefs, since its certificates
-    are not the cluster's only.
+    are not the cluster's only. `verifies_backends`: whether certificates of backends are verified; where they aren't, a
+    Service may ask for TLS (`appProtocol: https`) without a BackendTLSPolicy, and a policy has no effect.
+    `heeds_rejections`: whether `Inputs.rejections` are of the data plane that serves these classes.
     """
 
     features: tuple[str, ...] = FEATURES
@@ -29,6 +31,8 @@ class Dialect(Struct, frozen=True):
     extensions: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ("IPAddress",)
     certificates_elsewhere: bool = False
+    verifies_backends: bool = True
+    heeds_rejections: bool = True
     noun: str = "proxy"
     """What serves a Gateway, as messages say it: `the {noun} serves the Gateway`."""
 

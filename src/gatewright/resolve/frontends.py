@@ -61,7 +61,7 @@ def resolve_frontends(inputs: Inputs, terms: Collection[Key, GatewayTerms]) -> F
 
     def resolve(ctx: Context, scope: _Scope, found: tuple[str, FrontendTLSValidation | None]) -> Frontend:
         field, validation = found
-        return _resolve(ctx, inputs, scope.gateway, field, validation) if validation else Frontend()
+        return _resolve(ctx, inputs, scope, field, validation) if validation else Frontend()
 
     flow = inputs.flow
     return Frontends(
@@ -71,11 +71,12 @@ def resolve_frontends(inputs: Inputs, terms: Collection[Key, GatewayTerms]) -> F
     )
 
 
-def _resolve(ctx: Context, inputs: Inputs, gateway: Key, field: str, validation: FrontendTLSValidation) -> Frontend:
-    field = f"{field}.caCertificateRefs"
+def _resolve(ctx: Context, inputs: Inputs, scope: _Scope, where: str, validation: FrontendTLSValidation) -> Frontend:
+    field = f"{where}.caCertificateRefs"
     refs = validation.ca_certificate_refs
-    found = read_authorities(ctx, inputs, ("Gateway", gateway), refs, field, "InvalidCACertificateKind")
+    found = read_authorities(ctx, inputs, ("Gateway", scope.gateway), refs, field, "InvalidCACertificateKind")
     problem = together(found.problems)
     if not found.bundles:
         return Frontend(problem=problem, closed=problem[1] if problem else f"{field}: found none")
-    return Frontend(ClientValidation(found.pem, required=validation.mode == "AllowValidOnly"), problem)
+    required = validation.mode == "AllowValidOnly"
+    return Frontend(ClientValidation(found.pem, required=required, field=where, port=scope.port), problem)

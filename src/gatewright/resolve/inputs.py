@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -36,15 +36,24 @@ Route: TypeAlias = HTTPRoute | GRPCRoute | TLSRoute | TCPRoute | UDPRoute
 NOW = "now"
 """The only key of `Inputs.clock`."""
 
+CLOCK_LAG = timedelta(minutes=2)
+"""How far `Inputs.clock` may be behind: it tells whole minutes, once a minute."""
+
 
 T = TypeVar("T", bound=Object)
 
 
 class Addresses(Struct, frozen=True):
-    """Where a Gateway can be reached. `problem` says why an address that it asks for can't be had."""
+    """Where a Gateway can be reached. `problem` says why an address that it asks for can't be had.
+
+    `of` is what has the addresses, where that has a name: `load balancer NAME (ARN)`. `remarks` are what the Gateway is
+    served without.
+    """
 
     values: tuple[GatewayStatusAddress, ...] = ()
     problem: str = ""
+    of: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 class Inputs:

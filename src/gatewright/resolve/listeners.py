@@ -111,11 +111,11 @@ def _resolve(ctx: Context, sources: _Sources, entry: Entry) -> ResolvedListener:
     conflicted = conflict(ctx, sources.claims, entry)
     overlapping = overlap(ctx, sources.claims, entry)
 
-    if not carried:
+    if conflicted:
+        accepted = conflicted
+    elif not carried:
         known = ", ".join(sorted(served_protocols))
         accepted = ("UnsupportedProtocol", f"found protocol {spec.protocol}, expected one of {known}")
-    elif conflicted:
-        accepted = conflicted
     elif is_address(entry.hostname):
         accepted = ("UnsupportedValue", f"hostname: found {entry.hostname}, an IP address; expected a name, or none")
     elif https and spec.tls and spec.tls.mode == "Passthrough":

@@ -10,6 +10,7 @@ from gatewright.flow import Context
 from gatewright.model.gateway.shared import RouteParentStatus
 from gatewright.resolve.attachment import Attachment
 from gatewright.resolve.conditions import condition
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.inputs import Inputs, Route, origin
 from gatewright.topology import RefusalKey, Rule, Stream
 
@@ -55,9 +56,11 @@ class Outcome(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def heed_rejection(ctx: Context, inputs: Inputs, route: Route, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+def heed_rejection(
+    ctx: Context, inputs: Inputs, route: Route, outcomes: Sequence[Outcome], dialect: Dialect
+) -> Sequence[Outcome]:
     """The outcomes where the proxy has refused the route as it is: nothing of it is served."""
-    rejection = ctx.get(inputs.rejections, (route.kind, route.key))
+    rejection = ctx.get(inputs.rejections, (route.kind, route.key)) if dialect.heeds_rejections else None
     if rejection is None or rejection.version != origin(route).version:
         return outcomes
     problem = Problem("UnsupportedValue", f"the proxy refused the route: {rejection.message}")

@@ -12,6 +12,7 @@ from gatewright.model.gateway.shared import ParentReference, PolicyAncestorStatu
 from gatewright.model.meta import Condition, Key
 from gatewright.resolve.authorities import read_authorities
 from gatewright.resolve.conditions import Reason, condition, together
+from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.gateways import ResolvedGateway
 from gatewright.resolve.inputs import Inputs, origin
 from gatewright.topology import BackendTLS, Origin, SubjectName
@@ -44,7 +45,7 @@ class ServiceUser(NamedTuple):
     heeds: bool
 
 
-def resolve_policies(inputs: Inputs) -> Collection[Key, ResolvedPolicy]:
+def resolve_policies(inputs: Inputs, dialect: Dialect) -> Collection[Key, ResolvedPolicy]:
     """Every BackendTLSPolicy."""
 
     def resolve(ctx: Context, key: Key, policy: BackendTLSPolicy) -> ResolvedPolicy:
@@ -71,7 +72,7 @@ def resolve_policies(inputs: Inputs) -> Collection[Key, ResolvedPolicy]:
             else SubjectName("URI", name.uri or "")
             for name in validation.subject_alt_names
         ) or (SubjectName("Hostname", validation.hostname),)
-        rejection = ctx.get(inputs.rejections, (source.kind, key))
+        rejection = ctx.get(inputs.rejections, (source.kind, key)) if dialect.heeds_rejections else None
         if accepted[0] == "Accepted" and rejection and rejection.version == source.version:
             accepted = ("Invalid", f"the proxy refused the policy: {rejection.message}")
         if accepted[0] == "Accepted" and policy.spec.options:
@@ -104,6 +105,7 @@ def policy_statuses(
     policies: Collection[Key, ResolvedPolicy],
     gateways: Collection[Key, ResolvedGateway],
     users: Index[Key, ServiceUser, ServiceUser],
+    dialect: Dialect,
 ) -> Collection[Key, ResolvedPolicyStatus]:
     """The status of each policy with a target that a route of a Gateway of ours leads to; `users` are by Service."""
 
@@ -125,7 +127,7 @@ def policy_statuses(
                 PolicyAncestorStatus(
                     ancestor_ref=ParentReference(name=gateway.key.name, namespace=gateway.key.namespace),
                     controller_name=gateway.controller,
-                    conditions=_conditions(ctx, inputs, policy, used, resolved),
+                    conditions=_conditions(ctx, inputs, policy, used, resolved, dialect),
                 )
                 for gateway_key, used in sorted(used_by.items())
                 if (gateway := ctx.get(gateways, gateway_key))
@@ -136,7 +138,12 @@ def policy_statuses(
 
 
 def _conditions(
-    ctx: Context, inputs: Inputs, policy: BackendTLSPolicy, users: list[ServiceUser], resolved: ResolvedPolicy
+    ctx: Context,
+    inputs: Inputs,
+    policy: BackendTLSPolicy,
+    users: list[ServiceUser],
+    resolved: ResolvedPolicy,
+    dialect: Dialect,
 ) -> tuple[Condition, ...]:
     generation = policy.metadata.generation
     heeding = [user.service for user in users if user.heeds]
@@ -146,6 +153,12 @@ def _conditions(
         accepted = ("NotApplied", said)
     else:
         reason, message = _standing(ctx, inputs, policy, heeding, resolved.accepted)
+        if reason == "Accepted" and not dialect.verifies_backends:
+            reason = "NotVerified"
+            message = (
+                f"spec.validation: the {dialect.noun} speaks TLS to the Service, and verifies neither the certificate "
+                "nor its names; where that matters, use a Gateway of a class that does"
+            )
         accepted = (reason, f"{message}; {said}" if others else message)
     refs = resolved.resolved_refs
     return (

@@ -122,7 +122,7 @@ def resolve_routes(inputs: Inputs, parents: Parents, dialect: Dialect) -> Routes
                 return None
             attachments = shrink(found.attachments, contest.losses(ctx, found))
             outcomes = [resolve_rule(ctx, inputs, route, index, dialect) for index in range(len(route.spec.rules))]
-            return _resolved(ctx, inputs, route, attachments, outcomes)
+            return _resolved(ctx, inputs, route, attachments, outcomes, dialect)
 
         return resolve
 
@@ -132,7 +132,7 @@ def resolve_routes(inputs: Inputs, parents: Parents, dialect: Dialect) -> Routes
         if not attachments:
             return None
         outcomes = [resolve_stream(ctx, inputs, route, index) for index in range(len(route.spec.rules))]
-        return _resolved(ctx, inputs, route, attachments, outcomes)
+        return _resolved(ctx, inputs, route, attachments, outcomes, dialect)
 
     return Routes(
         http=flow.derive(
@@ -163,9 +163,14 @@ def tell_waiting(
 
 
 def _resolved(
-    ctx: Context, inputs: Inputs, route: Route, attachments: tuple[Attachment, ...], outcomes: Sequence[Outcome]
+    ctx: Context,
+    inputs: Inputs,
+    route: Route,
+    attachments: tuple[Attachment, ...],
+    outcomes: Sequence[Outcome],
+    dialect: Dialect,
 ) -> ResolvedRoute:
-    outcomes = heed_rejection(ctx, inputs, route, outcomes)
+    outcomes = heed_rejection(ctx, inputs, route, outcomes, dialect)
     return ResolvedRoute(
         kind=route.kind,
         key=route.key,

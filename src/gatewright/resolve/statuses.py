@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -60,7 +60,7 @@ def gateway_statuses(
             controller=gateway.controller,
             addresses=addresses.values,
             conditions=(
-                _accepted(gateway, attached_sets),
+                _accepted(gateway, attached_sets, addresses.remarks),
                 _programmed(ctx, inputs, gateway, addresses, ctx.lookup(counts.ports, key), dialect.noun),
                 _resolved_refs(gateway),
                 *_insecure(gateway),
@@ -97,7 +97,7 @@ def _holds(listener: ListenerStatus, type_: str) -> bool:
 # --- Gateways --------------------------------------------------------------------------------------------------------
 
 
-def _accepted(gateway: ResolvedGateway, attached_sets: int) -> Condition:
+def _accepted(gateway: ResolvedGateway, attached_sets: int, remarks: Iterable[str]) -> Condition:
     if gateway.problem:
         return condition("Accepted", False, *gateway.problem, gateway.generation)
     invalid = [listener.name for listener in gateway.listeners if not listener.holds("Accepted")]
@@ -106,6 +106,7 @@ def _accepted(gateway: ResolvedGateway, attached_sets: int) -> Condition:
         if gateway.parameters
         else ""
     )
+    without += "".join(f"; {remark}" for remark in remarks)
     if not invalid:
         return condition("Accepted", True, "Accepted", f"the Gateway is valid{without}", gateway.generation)
     valid = [listener.name for listener in gateway.listeners if listener.name not in invalid]
@@ -124,20 +125,31 @@ def _programmed(
         return condition("Programmed", False, "Invalid", message, generation)
     if addresses.problem:
         return condition("Programmed", False, "AddressNotUsable", addresses.problem, generation)
+    told = _told_of_ports(states)
+    refused = [state for state in states.values() if state and not state.serving]
+    if not addresses.values and len(refused) == len(states):
+        return condition("Programmed", False, "Invalid", "; ".join(told), generation)
     if not addresses.values:
         return condition("Programmed", False, "AddressNotAssigned", "waiting for an address", generation)
-    refused = [
-        f"port {port.port}{'/udp' if port.transport == 'UDP' else ''}: {state.message}"
-        for port, state in states.items()
-        if state and not state.serving
-    ]
-    if len(refused) > _NAMED:
-        refused[_NAMED:] = [f"and {len(refused) - _NAMED} more ports"]
     if any(state and state.serving for state in states.values()):
-        message = "; ".join([f"the {noun} serves the Gateway", *refused])
-        return condition("Programmed", True, "Programmed", message, generation)
-    message = "; ".join(refused) or f"waiting for the {noun}"
+        serves = f"{addresses.of or f'the {noun}'} serves the Gateway"
+        return condition("Programmed", True, "Programmed", "; ".join([serves, *told]), generation)
+    message = "; ".join(told) or f"waiting for the {noun}"
     return condition("Programmed", False, "Invalid" if refused else "Pending", message, generation)
+
+
+def _told_of_ports(states: Mapping[PortKey, PortState | None]) -> list[str]:
+    """What is said of ports; what concerns several is said once."""
+    ports: dict[str, list[str]] = {}
+    for port, state in states.items():
+        if state and state.message:
+            ports.setdefault(state.message, []).append(f"{port.port}{'/udp' if port.transport == 'UDP' else ''}")
+    told = []
+    for text, named in list(ports.items())[:_NAMED]:
+        left = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        told.append(f"port{'s' if len(named) > 1 else ''} {', '.join(named[:_NAMED])}{left}: {text}")
+    unnamed = sum(map(len, list(ports.values())[_NAMED:]))
+    return [*told, f"and {unnamed} more ports"] if unnamed else told
 
 
 def _resolved_refs(gateway: ResolvedGateway) -> Condition:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from gatewright.aws.stack.desired import OWNERSHIP
 from gatewright.aws.views import HealthCheck, Target
 from gatewright.edge.nlb.annotations import PREFIX, Problem, Settings, is_number, read
 from gatewright.edge.nlb.subnets import Network, Subnet, choose_security_groups, choose_subnets
@@ -33,7 +34,6 @@ RESOURCE_TAG = "service.k8s.aws/resource"
 LOAD_BALANCER_RESOURCE = "LoadBalancer"
 
 _MAX_TARGETS = 1000
-_RESERVED_TAGS = (CLUSTER_TAG, STACK_TAG, RESOURCE_TAG)
 
 Protocol = Literal["TCP", "UDP", "TCP_UDP", "TLS"]
 
@@ -280,7 +280,7 @@ def _refused(service: Service, settings: Settings) -> list[Problem]:
                 "correct the value",
             )
         )
-    reserved = sorted(tag for tag in settings.tags if tag in _RESERVED_TAGS or tag.lower().startswith("aws:"))
+    reserved = sorted(tag for tag in settings.tags if tag.startswith(OWNERSHIP) or tag.lower().startswith("aws:"))
     if reserved:
         problems.append(
             Problem(

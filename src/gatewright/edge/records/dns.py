@@ -214,6 +214,8 @@ class DnsRecords:
             done.extend(batch)
 
         refused = await apply(self._aws, steps, remember)
+        for step, error in refused:
+            _log.warning("DNS records refused", name=step.name, zone=step.zone.name, verb=step.verb, error=str(error))
         for step in done:
             wish = self._wishes.get(step.name)
             if wish:

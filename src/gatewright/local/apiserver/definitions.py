@@ -7,11 +7,12 @@ from typing import Any
 
 from gatewright.local.apiserver.deleting import DeleteOptions, Deleting
 from gatewright.local.apiserver.metadata import new_metadata, now
-from gatewright.local.apiserver.resources import DEFINED, OUR_OWN, Catalog, Resource, version_priority
+from gatewright.local.apiserver.resources import DEFINED, Catalog, Resource, version_priority
 from gatewright.local.apiserver.schemas import Schemas
 from gatewright.local.apiserver.store import Change, Json, Record, Store
 from gatewright.model.causes import Cause, invalid, required
-from gatewright.model.definition import edge_binding_definition, printer_columns
+from gatewright.model.definition import COLUMNS, definition, printer_columns
+from gatewright.model.kinds import kind_of
 
 TABLE = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -48,8 +49,9 @@ _COLUMNS: dict[str, list[Json]] = {
     "grpcroutes": [_column("Hostnames", ".spec.hostnames"), _AGE],
     "listenersets": [_condition("Accepted"), _condition("Programmed"), _AGE],
     "xmeshes": [_condition("Accepted"), _AGE],
-    "edgebindings": printer_columns(),
 }
+_WRITTEN = {(kind.group, kind.plural): type_ for type_ in COLUMNS for kind in (kind_of(type_),)}
+"""The kinds whose definitions are written by us."""
 
 
 class Definitions:
@@ -81,7 +83,8 @@ class Definitions:
         """The `additionalPrinterColumns` of a custom resource's version."""
         found = self._columns.get((resource.group, resource.plural, version))
         if found is None and (resource.group, resource.plural) in _DEFINED:
-            found = _COLUMNS.get(resource.plural)
+            written = _WRITTEN.get((resource.group, resource.plural))
+            found = printer_columns(written) if written else _COLUMNS.get(resource.plural)
         return found or [_AGE]
 
     # The built-in ones
@@ -94,7 +97,8 @@ class Definitions:
         self._store.load(TABLE, [self._definition(resource) for resource in DEFINED])
 
     def _definition(self, resource: Resource) -> Json:
-        obj = edge_binding_definition() if resource.group == OUR_OWN else self._gateway_definition(resource)
+        written = _WRITTEN.get((resource.group, resource.plural))
+        obj = definition(written) if written else self._gateway_definition(resource)
         obj["metadata"] = new_metadata({**obj["metadata"], "generation": 1})
         self.complete(obj, None)
         return obj

@@ -11,6 +11,7 @@ from gatewright.model.kinds import KINDS, Kind
 GATEWAY_API = "gateway.networking.k8s.io"
 EXPERIMENTAL_GATEWAY_API = "gateway.networking.x-k8s.io"
 OUR_OWN = "gatewright.dev"
+AWS = ("gateway.k8s.aws", "elbv2.k8s.aws")
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -161,7 +162,7 @@ _STORED_AS = {"referencegrants.gateway.networking.k8s.io": "v1beta1"}
 
 def _is_defined(kind: Kind) -> bool:
     """Whether a cluster would have it by a CustomResourceDefinition."""
-    return kind.group in (GATEWAY_API, EXPERIMENTAL_GATEWAY_API, OUR_OWN)
+    return kind.group in (GATEWAY_API, EXPERIMENTAL_GATEWAY_API, OUR_OWN, *AWS)
 
 
 def _resource(kind: Kind) -> Resource:

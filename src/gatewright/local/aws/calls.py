@@ -23,6 +23,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "iam": "query",
     "route53": "rest-xml",
     "s3": "rest-xml",
+    "shield": "json",
     "sts": "query",
     "wafv2": "json",
 }

@@ -52,7 +52,9 @@ def carry_out(zone: Any, changes: list[Document]) -> None:
     for change in changes:
         action, wanted = change["Action"], _normal(change)
         place = (wanted["Name"], wanted["Type"], wanted.get("SetIdentifier") or "")
-        problem = _outside(zone, wanted) or _duplicate(seen, action, place) or _flaw(wanted)
+        problem = _outside(zone, wanted) or _duplicate(seen, action, place)
+        if not problem and action != "DELETE":  # an alias may go after what it led to
+            problem = _flaw(wanted)
         if not problem and action == "DELETE":
             problem = _delete(records, place, wanted)
         elif not problem:

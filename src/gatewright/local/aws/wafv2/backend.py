@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class Backend(WAFV2Backend):
         super().__init__(region_name, account_id)
         self.associations: dict[str, str] = {}
         """By ARN of an ALB: that of its web ACL. Load balancers that are gone may still be in it."""
+        self._next_id = ""
 
     # --- associations ---------------------------------------------------------------------------------------------
 
@@ -89,9 +91,15 @@ class Backend(WAFV2Backend):
             raise duplicate()
         units = self._checked(rules, bodies)
         check_action(default, bodies)
+        # The same on every run, so that a manifest can have the ARN of what an edge description makes.
+        self._next_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.account_id}/{self.region_name}/{scope}/{name}"))
         made = super().create_web_acl(name, *details)
         made.capacity = units
         return made
+
+    def _generate_id(self) -> str:
+        found, self._next_id = self._next_id, ""
+        return found or str(super()._generate_id())
 
     def update_web_acl(self, name: str, _id: str, *details: Any) -> str:
         """UpdateWebACL: what isn't given is gone, except for the description."""
