@@ -6,6 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from gatewright.cli import app
+from gatewright.cli.controller import Feature
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,9 +50,10 @@ def test_every_row_of_fidelity_says_what_holds_it(name: str) -> None:
 
 
 def test_fidelity_names_golden_cases_that_exist() -> None:
-    named = set(re.findall(r"`nlb/([a-z-]{2,})`", (ROOT / "docs/fidelity-aws.md").read_text()))
-    assert named
-    assert [name for name in sorted(named) if not (ROOT / f"tests/golden/nlb/{name}.in.yaml").exists()] == []
+    rooms = "alb|alb_rules|ingress|nlb"
+    named = set(re.findall(rf"`((?:{rooms})/[a-z-]{{2,}})`", (ROOT / "docs/fidelity-aws.md").read_text()))
+    assert {name.partition("/")[0] for name in named} == set(rooms.split("|"))
+    assert [name for name in sorted(named) if not (ROOT / f"tests/golden/{name}.in.yaml").exists()] == []
 
 
 @pytest.mark.parametrize("name", ["architecture.md", *FIDELITY])
@@ -66,11 +72,66 @@ def test_architecture_names_every_module_of(room: str) -> None:
     assert {name for name in modules if f"`{room}/{name}`" not in text} == set()
 
 
-def test_architecture_names_modules_of_every_part_of_the_emulated_aws() -> None:
+@pytest.mark.parametrize("room", ["aws", "edge", "local/aws"])
+def test_architecture_names_modules_of_every_part_of(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
-    parts = {path.name for path in (ROOT / "src/gatewright/local/aws").iterdir() if (path / "__init__.py").exists()}
+    parts = {path.name for path in (ROOT / "src/gatewright" / room).iterdir() if (path / "__init__.py").exists()}
     assert parts
-    assert {name for name in parts if f"`local/aws/{name}/" not in text} == set()
+    assert {name for name in parts if f"`{room}/{name}/" not in text} == set()
+
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+    inside = [target.partition("#")[0] for target in targets if not re.match(r"https?:|#", target)]
+    assert [target for target in inside if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_folders_that_are_named_exist(path: Path) -> None:
+    named = re.findall(r"\b((?:config|examples)/[\w./-]*\w)", path.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def options_of(command: str) -> set[str]:
+    """The options that a command has."""
+    found = get_command(app)
+    assert isinstance(found, TyperGroup)
+    return {name for each in found.commands[command].params for name in (*each.opts, *each.secondary_opts)}
+
+
+def calls(text: str) -> list[tuple[str, str]]:
+    """The calls of `gatewright` in a document's blocks of shell commands, as subcommand and the rest of the line."""
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    return [found for line in lines for found in re.findall(r"\bgatewright (\w+)([^|;&')]*)", line)]
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs/controller.md"], ids=lambda path: path.name)
+def test_commands_have_the_options_that_they_are_called_with(path: Path) -> None:
+    found = calls(path.read_text())
+    assert found
+    for command, rest in found:
+        given = set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest))
+        assert given <= options_of(command), f"gatewright {command}{rest}"
+
+
+def test_the_page_of_the_controller_names_its_features_and_metrics() -> None:
+    text = (ROOT / "docs/controller.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == {feature.value for feature in Feature}
+    source = (ROOT / "src/gatewright/controller/metrics.py").read_text()
+    made = set(re.findall(r'"(gatewright_[a-z_]+)"', source))
+    told = set(re.findall(r"^\| `(gatewright_[a-z_]+)` \|", text, re.MULTILINE))
+    assert {name.removesuffix("_total") for name in told} == made  # which the client library adds to counters
+
+
+# --- other pages -----------------------------------------------------------------------------------------------------
 
 
 def test_golden_cases_and_tests_that_are_named_exist() -> None:

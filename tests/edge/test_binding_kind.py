@@ -15,7 +15,7 @@ from tests.edge.binding_world import binding
 
 from gatewright.cluster import Client, Invalid
 from gatewright.local.apiserver import ApiServer, Store
-from gatewright.model.definition import edge_binding_definition
+from gatewright.model.definition import definition
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.meta import Key
 
@@ -35,16 +35,16 @@ async def client(server: ApiServer) -> AsyncIterator[Client]:
 
 
 def test_the_definition_for_clusters_is_what_the_model_says() -> None:
-    assert yaml.safe_load(DEFINITION.read_text()) == edge_binding_definition(), (
-        "run python -m gatewright.model.definition > config/crd/gatewright.dev_edgebindings.yaml"
+    assert yaml.safe_load(DEFINITION.read_text()) == definition(EdgeBinding), (
+        "run python -m gatewright.model.definition config/crd"
     )
 
 
 async def test_the_embedded_api_shows_the_same_definition(client: Client) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/edgebindings.gatewright.dev"
     found = msgspec.json.decode(await client.request("GET", path))
-    assert found["spec"]["versions"] == edge_binding_definition()["spec"]["versions"]
-    assert found["spec"]["names"] == edge_binding_definition()["spec"]["names"]
+    assert found["spec"]["versions"] == definition(EdgeBinding)["spec"]["versions"]
+    assert found["spec"]["names"] == definition(EdgeBinding)["spec"]["names"]
 
 
 async def test_a_new_binding_waits_for_its_controller(client: Client) -> None:

@@ -1,0 +1,2 @@
+from __future__ import annotations
+exec(open("/tmp/m_probe.py").read())
