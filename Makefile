@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VERSION = $(shell $(BIN)/gatewright --version | sed 's/.* //')
 
-.PHONY: help setup up test lint format bench conformance lock clean
+.PHONY: help setup up test lint format bench conformance docs lock clean
 
 help:           ## Show this help
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -47,6 +47,10 @@ conformance: $(READY) ## Run the official Gateway API conformance suite (needs L
 	@exec $(BIN)/gatewright up --no-watch conformance/edge.yaml --exec 'cd conformance && exec ../$(VENV)/conformance.test \
 		-test.timeout=60m -conformance-options-file=options.yaml -version=$(VERSION) \
 		-report-output=reports/report.yaml $(CONFORMANCE)' 2>$(VENV)/conformance.log
+
+docs: $(READY)  ## Print anew what is generated: docs/alb-support.md and config/crd
+	$(BIN)/python -m gatewright.aws.support > docs/alb-support.md
+	$(BIN)/python -m gatewright.model.definition config/crd
 
 lock:           ## Compute requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock

@@ -29,6 +29,7 @@ var (
 	seed = flag.String("seed", "", "the tests' order: empty is the suite's own, \"random\" a new one, a number an earlier one")
 	only = flag.String("tests", "", "run only the tests whose names match this regular expression, and write no report")
 	part = flag.Bool("partial", false, "the options may leave out profiles, features and tests; those must say why")
+	bare = flag.Bool("without-base-gateways", false, "let no test wait for the suite's base Gateways, which have HTTP listeners")
 	dns  = flag.String("dns", "", "address and port of the DNS server that knows the names of load balancers")
 )
 
@@ -47,6 +48,9 @@ func TestConformance(t *testing.T) {
 	}
 	if !whole {
 		opts.ReportOutputPath = ""
+	}
+	if *bare {
+		opts.ManifestFS = withoutBaseGateways(t)
 	}
 	awaitNoNamespaces(t, opts)
 

@@ -134,8 +134,23 @@ def test_the_page_of_the_controller_names_its_features_and_metrics() -> None:
 # --- other pages -----------------------------------------------------------------------------------------------------
 
 
+def golden_rows(header: str) -> list[str]:
+    """The rows of one table of the golden cases' page."""
+    table = (ROOT / "tests/golden/README.md").read_text().partition(f"| {header} |")[2].partition("\n\n")[0]
+    return table.splitlines()[2:]
+
+
+def test_every_folder_of_golden_cases_is_described() -> None:
+    named = {}
+    for row in golden_rows("folder"):
+        _, folder, _, _, test, _ = row.split("|")
+        named[folder.strip(" `")] = test.strip(" `")
+    assert set(named) == {path.name for path in (ROOT / "tests/golden").iterdir() if path.is_dir()}
+    assert [test for test in named.values() if not (ROOT / "tests" / test).exists()] == []
+
+
 def test_golden_cases_and_tests_that_are_named_exist() -> None:
-    rows = [row for row in (ROOT / "tests/golden/README.md").read_text().splitlines() if row.startswith("| ")][1:]
+    rows = golden_rows("semantics")
     assert rows
     missing = []
     for row in rows:

@@ -1,8 +1,8 @@
 """Golden cases of Gateways that are load balancers: tests/golden/alb/NAME.in.yaml gives NAME.out.yaml.
 
 An input holds manifests, and may hold a document `surroundings` with what AWS holds, and the `bucket` for trust stores;
-each starts from `base.yaml` and the network of `gateway_world`. An output holds for each Gateway its stack, what it is served without and why it is
-blocked; and what is said of routes. After a change that is meant,
+each starts from `base.yaml` and the network of `gateway_world`. An output holds for each Gateway its stack, what it is
+served without and why it is blocked; and what is said of routes. After a change that is meant,
 `pytest tests/resolve tests/aws_gateways --regenerate` rewrites the outputs; review them as a diff.
 """
 

@@ -44,7 +44,7 @@ class AlreadyExists(AwsError):
 
 
 class InUse(AwsError):
-    """It can't be done for now: something else uses the thing, which AWS lets go of after a while, or it isn't ready."""
+    """It can't be done for now: something else uses the thing, which AWS soon lets go of, or it isn't ready yet."""
 
     retryable = True
 

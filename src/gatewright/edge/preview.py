@@ -132,7 +132,8 @@ def _planned(
 ) -> StackPlan:
     if stack is None:
         return StackPlan(actual.key, None, actual, None if blocked else plan(None, actual), blocked)
-    over = check(stack, quotas, account=account)
+    standing = {port.port for each in actual.load_balancers.values() for port in each.listeners.values()}
+    over = check(stack, quotas, account=account, standing=standing)
     stack = fitting(stack, over)
     if alone:
         stack = as_held(stack, actual)

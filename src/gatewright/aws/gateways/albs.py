@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from gatewright.aws.configuration.settings import ListenerSettings, RuleSettings
-from gatewright.aws.gateways.clientcertificates import Clients, TrustStores, clients
+from gatewright.aws.gateways.clientcertificates import Clients
 from gatewright.aws.gateways.names import Tags
 from gatewright.aws.gateways.ports import Port, Told, Translation, tell, tls_remark
 from gatewright.aws.gateways.servercertificates import Shown
@@ -148,19 +148,15 @@ def listener(
     listeners: Sequence[Listener],
     ruled: Ruled,
     shown: Shown,
+    let_in: Clients,
     settings: ListenerSettings,
-    trust_stores: TrustStores,
     tags: Tags,
 ) -> Translation:
     """The listener of a port: its rules, and for HTTPS what it shows and whom it lets in."""
     said = Translation(told=ruled.told, groups=ruled.groups)
     https = listeners[0].protocol == "HTTPS"
-    let_in = Clients()
-    if https:
-        validation = listeners[0].client_validation
-        let_in = clients(port.owner, validation, settings.mutual_authentication, trust_stores, tags)
-        if unknown := shown.unknown or let_in.unknown:
-            return structs.replace(said, unknown=unknown)
+    if https and (unknown := shown.unknown or let_in.unknown):
+        return structs.replace(said, unknown=unknown)
     problem = settings.problem or let_in.problem or (shown.problem if https else "")
     if problem:
         return structs.replace(said, problem=problem)

@@ -59,10 +59,7 @@ def clients(
     stores: TrustStores,
     tags: Tags,
 ) -> Clients:
-    """Whom a port lets in. `validation` is what the Gateway says of it, `asked` what a configuration does, which wins.
-
-    All listeners of a port have the same validation, since Gateways say it port by port.
-    """
+    """Whom a port lets in: `validation` is what the Gateway says, `asked` what a configuration does, which wins."""
     if asked:
         return _configured(validation, asked, stores)
     if validation is None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from gatewright.aws.configuration.settings import LoadBalancerSettings, RuleSettings
 from gatewright.aws.gateways import albs
-from gatewright.aws.gateways.clientcertificates import TrustStores
+from gatewright.aws.gateways.clientcertificates import Clients, TrustStores, clients
 from gatewright.aws.gateways.names import Tags
 from gatewright.aws.gateways.nlbs import Streams
 from gatewright.aws.gateways.ports import (
@@ -101,7 +101,7 @@ class Listening:
             return translate(ctx, port, ctx.lookup(self._on_port, port)[0], members)
 
         ruled = flow.derive(self._name("rules"), self._ports, rules)
-        certificates = self._shown(hosts_on)
+        certificates, admitted = self._shown(hosts_on), self._let_in()
 
         def listener(ctx: Context, port: Port, _: Port) -> Translation | None:
             listeners, settings = ctx.lookup(self._on_port, port), ctx.get(self._settings, port.owner)
@@ -110,10 +110,8 @@ class Listening:
                 return None
             own = settings_of(settings, listeners[0].protocol, port.number)
             exhibits = ctx.get(certificates, port) or Shown()
-            arns = dict(ctx.items(self._surroundings.trust_stores)) if own.mutual_authentication else {}
-            unread = ctx.get(self._surroundings.unread, TRUST_STORES) or ""
-            stores = TrustStores(arns, unread, self._bucket)
-            return albs.listener(port, listeners, found, exhibits, own, stores, self._tags(ctx, port.owner))
+            let_in = ctx.get(admitted, port) or Clients()
+            return albs.listener(port, listeners, found, exhibits, let_in, own, self._tags(ctx, port.owner))
 
         return flow.derive(self._name("listeners"), self._ports, listener)
 
@@ -174,6 +172,7 @@ class Listening:
             names: dict[ListenerKey, set[str]] = {}
             for place in ctx.lookup(hosts_on, port):
                 names.setdefault(place.host.listener, set()).add(place.host.hostname)
+            certificates = ctx.items(in_acm)
             return shown(
                 listeners,
                 names,
@@ -181,11 +180,28 @@ class Listening:
                 {key: late for key in keys if (late := ctx.get(unusable, key))},
                 settings_of(settings, aws_protocol(listeners[0]), port.number),
                 # Those that were imported from a Secret belong to who may use the Secret.
-                [each for _, each in ctx.items(in_acm) if FINGERPRINT_TAG not in each.tags],
+                [each for _, each in certificates if FINGERPRINT_TAG not in each.tags],
+                {arn for arn, each in certificates if FINGERPRINT_TAG in each.tags},
                 ctx.get(self._surroundings.unread, CERTIFICATES) or "",
             )
 
         return flow.derive(self._name("certificates shown"), self._ports, show)
+
+    def _let_in(self) -> Collection[Port, Clients]:
+        """How HTTPS ports treat client certificates."""
+
+        def let_in(ctx: Context, port: Port, _: Port) -> Clients | None:
+            listeners, settings = ctx.lookup(self._on_port, port), ctx.get(self._settings, port.owner)
+            if settings is None or not listeners or listeners[0].protocol != "HTTPS":
+                return None
+            asked = settings_of(settings, "HTTPS", port.number).mutual_authentication
+            arns = dict(ctx.items(self._surroundings.trust_stores)) if asked else {}
+            unread = ctx.get(self._surroundings.unread, TRUST_STORES) or ""
+            stores, tags = TrustStores(arns, unread, self._bucket), self._tags(ctx, port.owner)
+            # All listeners of a port have the same validation, since Gateways say it port by port.
+            return clients(port.owner, listeners[0].client_validation, asked, stores, tags)
+
+        return self._flow.derive(self._name("clients let in"), self._ports, let_in)
 
     # --- what is said ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gatewright.aws.configuration.settings import LoadBalancerSettings, RuleSettings
 from gatewright.aws.gateways.access import AccessPiece
@@ -30,7 +30,7 @@ from gatewright.aws.gateways.targetgroups import (
     target_group,
 )
 from gatewright.aws.gateways.targets import Targets, both_transports, instance, node_targets, pod_targets, service_port
-from gatewright.aws.stack.desired import Stack, StackKey
+from gatewright.aws.stack.desired import DesiredTargetGroup, Stack, StackKey
 from gatewright.flow import Collection, Context
 from gatewright.model.meta import Key
 from gatewright.resolve.inputs import Inputs
@@ -53,6 +53,8 @@ class LoadBalancers:
     """Which rules of routes are left out, and what routes are served without."""
     ports: Collection[PortKey, str]
     """For each port why it isn't served; empty where all is well."""
+    target_groups: Collection[GroupKey, DesiredTargetGroup]
+    """With their targets; those of owners that are `blocked`, too."""
     access: Collection[Key, AccessPiece]
     """What the targets' security groups have to let in, for `shared_access`."""
 
@@ -167,6 +169,7 @@ def load_balancers(
         remarks=flow.derive(name("remarks"), frames, remarks),
         refusals=listening.refusals(),
         ports=listening.states(),
+        target_groups=flow.derive(name("filled target groups"), groups.built, groups.filled),
         access=flow.derive(name("access"), access, lambda _, __, found: found.piece),
     )
 
@@ -226,6 +229,11 @@ class _TargetGroups:
 
         self.built = flow.derive("target groups", wanted, build)
         self.targets = flow.derive("targets", wanted, register)
+
+    def filled(self, ctx: Context, key: GroupKey, built: Built) -> DesiredTargetGroup:
+        """A target group with its targets."""
+        found = ctx.get(self.targets, key)
+        return structs.replace(built.group, targets=found.targets) if found else built.group
 
 
 def _owner(_: Context, __: Key, value: Any) -> Owner:

@@ -84,6 +84,7 @@ def shown(
     unusable: Mapping[Key, str],
     settings: ListenerSettings,
     certificates: Iterable[AcmCertificate],
+    private: AbstractCollection[str] = (),
     unread: str = "",
 ) -> Shown:
     """What the listeners of one port show, in order: ARNs from the settings, Secrets, what is found by host name.
@@ -91,12 +92,19 @@ def shown(
     Host names are looked up for listeners that have no Secret, and only where no ARN is given: those of a listener, or
     of the routes attached to one for any host. A load balancer chooses by the client's server name among all of them,
     so a host may be served with the certificate of another listener. `unusable` says of Secrets why ACM refuses them,
-    `unread` why it isn't known what ACM has.
+    `unread` why it isn't known what ACM has. `private` are ARNs of what was imported from Secrets: who may use those is
+    for ReferenceGrants to say.
     """
-    references = [arn for arn in (settings.default_certificate, *settings.certificates) if arn]
-    named = bool(references)
+    given = [arn for arn in (settings.default_certificate, *settings.certificates) if arn]
+    references = [arn for arn in given if arn not in private]
+    named = bool(given)
     imported: dict[Key, DesiredCertificate] = {}
-    problems: list[str] = []
+    problems = [
+        f"certificates: found {arn}, which is imported from a Secret by a controller; name that Secret in "
+        "tls.certificateRefs (in another namespace it takes a ReferenceGrant), or import the certificate yourself"
+        for arn in dict.fromkeys(given)
+        if arn in private
+    ]
     wanted: list[str] = list(settings.discover or ())
     for listener in listeners:
         for key in listener.certificates:

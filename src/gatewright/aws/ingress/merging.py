@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gatewright.aws.configuration.settings import (
     ListenerSettings,
@@ -68,8 +68,22 @@ def merge(asked: Sequence[Asked], web_acl_arn: Callable[[str], str | None]) -> M
     """The group that these Ingresses make.
 
     `web_acl_arn` gives the ARN of a web ACL by its name, "" where there is none, None where that isn't known yet.
+
+    An Ingress that joins others must not stop them: where the group would be blocked by what it says, the group goes on
+    without it. Only what the oldest one says blocks all.
     """
     told = _Told()
+    found = _merged(asked, web_acl_arn, told)
+    oldest = min(asked, key=lambda each: each.seniority, default=None)
+    spoiling = {each.key: why for each, why in told.spoiling if each is not oldest}
+    if not spoiling:
+        return found
+    rest = merge([each for each in asked if each.key not in spoiling], web_acl_arn)
+    remedy = "it isn't served until that is put right, and the other Ingresses of the group are"
+    return structs.replace(rest, problems=rest.problems | {key: (f"{why}; {remedy}",) for key, why in spoiling.items()})
+
+
+def _merged(asked: Sequence[Asked], web_acl_arn: Callable[[str], str | None], told: _Told) -> Merged:
     chosen = {name: _choose(asked, name, told) for name in Wishes.__struct_fields__}
     protocols = _protocols(asked, told)
     ports = {
@@ -87,9 +101,13 @@ def merge(asked: Sequence[Asked], web_acl_arn: Callable[[str], str | None]) -> M
     if isinstance(chosen["web_acl"], WebAcl):
         web_acl, problem = _web_acl(chosen["web_acl"], web_acl_arn)
         blocked += [problem] if problem else []
+        if problem and web_acl_arn(chosen["web_acl"].name) == "":
+            told.spoils(asked, "web_acl", chosen["web_acl"], problem)
     redirect = chosen["ssl_redirect"]
     if redirect is not None and protocols.get(redirect) != "HTTPS":
-        blocked.append(f"{field('ssl-redirect')}: found {redirect}; expected an HTTPS port of {field('listen-ports')}")
+        problem = f"{field('ssl-redirect')}: found {redirect}; expected an HTTPS port of {field('listen-ports')}"
+        blocked.append(problem)
+        told.spoils(asked, "ssl_redirect", redirect, problem)
     if not ports:
         blocked.append(f"{field('listen-ports')}: found no port at all; nothing is listened at")
     for each in asked if chosen["security_groups"] else ():
@@ -111,6 +129,12 @@ class _Told:
     def __init__(self) -> None:
         self.problems: dict[Key, list[str]] = defaultdict(list)
         self.blocked: list[str] = []
+        self.spoiling: list[tuple[Asked, str]] = []
+        """Whose word blocks the group, and why."""
+
+    def spoils(self, asked: Iterable[Asked], name: str, value: object, why: str) -> None:
+        """The group is blocked by a wish of this name."""
+        self.spoiling += [(each, why) for each in asked if getattr(each.wishes, name) == value]
 
     def say(self, key: Key, problem: str) -> None:
         self.problems[key].append(problem)
@@ -165,10 +189,9 @@ def _contest(
             if value is not None:
                 winner, chosen = each, value
             elif each.unreadable & guards:
-                told.blocked.append(
-                    f"{where}: what Ingress {each.key} says can't be read; since it keeps requests out, the load "
-                    "balancer stays as it is until that is put right"
-                )
+                problem = f"{where}: what Ingress {each.key} says can't be read; since it keeps requests out"
+                told.blocked.append(f"{problem}, the load balancer stays as it is until that is put right")
+                told.spoiling.append((each, problem))
                 return None
         elif value is not None and _comparable(value) != _comparable(chosen):
             told.conflict(where, winner, _shown(chosen), each, _shown(value), by_class=by_class(winner))

@@ -2,16 +2,17 @@
 
 A route's hostnames count where it is attached, as far as the listener takes them; a listener's own where it is an exact
 name. (One for `*.example.com` alone exposes no name; a route without hostnames that is attached to it does.) A name of
-several Gateways leads to the oldest one that has a load balancer, and the others are told.
+several Gateways leads where it does already, else to the oldest one that has a load balancer, and the others are told.
+So nobody can take a name from somebody who has it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gatewright.aws.records.annotations import DnsAnnotations, read_annotations
 from gatewright.aws.records.names import plain
@@ -187,12 +188,26 @@ def _wish(name: str, exposures: tuple[_Exposure, ...], lead_of: _LeadOf, options
     if not leads:
         return None
     order = sorted(leads, key=lambda key: (not (leads[key].places or leads[key].targets), leads[key].age))
-    chosen = order[0]
+    first, *others = (_wish_of(name, key, order, leads, exposures, options) for key in order)
+    return structs.replace(first, others=tuple(others)) if others else first
+
+
+def _wish_of(
+    name: str,
+    chosen: Key,
+    order: list[Key],
+    leads: Mapping[Key, _Lead],
+    exposures: tuple[_Exposure, ...],
+    options: DnsOptions,
+) -> Wish:
+    """The name's records as `chosen` asks for them."""
     own = sorted((each for each in exposures if each.key.gateway == chosen), key=lambda each: each.key.resource)
     records, visibility, remarks = _records(name, leads[chosen], own, options)
     told: list[tuple[ObjectId, tuple[str, str]]] = [
-        (("Gateway", other), ("HostnameTaken", f"hostname {name}: its records lead to the older Gateway {chosen}"))
-        for other in order[1:]
+        (("Gateway", other), ("HostnameTaken", f"hostname {name}: its records lead to Gateway {chosen}, which had it "
+            "first; use another name, or take it out there"))
+        for other in order
+        if other != chosen
     ]
     told += [(("Gateway", chosen), remark) for remark in (*leads[chosen].annotations.remarks, *remarks)]
     told += [((each.key.kind, each.key.by), remark) for each in own for remark in each.annotations.remarks]

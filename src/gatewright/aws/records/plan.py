@@ -74,6 +74,8 @@ class RecordPlan(Struct, frozen=True):
 
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+    kept: tuple[Wish, ...] = ()
+    """Wishes that others of the same name came before, and that have the name already."""
 
 
 class ZoneRecords:
@@ -125,9 +127,13 @@ def plan(
     steps: list[Step] = []
     problems: list[Problem] = []
     wanted: dict[str, set[str]] = defaultdict(set)  # names by zone
-    for wish in sorted(wishes, key=lambda wish: wish.name):
-        if not is_ours_to_write(wish.name, options):
+    kept: list[Wish] = []
+    for first in sorted(wishes, key=lambda wish: wish.name):
+        if not is_ours_to_write(first.name, options):
             continue
+        wish = _holder(first, reached, actual, options)
+        if wish is not first:
+            kept.append(wish)
         chosen = zones_of(wish.name, wish.visibility, reached)
         problem = _unusable(wish, chosen)
         if problem:
@@ -150,7 +156,24 @@ def plan(
     return RecordPlan(
         tuple(sorted(steps, key=lambda step: (step.zone.name, step.zone.id, step.name))),
         tuple(dict.fromkeys(problems)),
+        tuple(kept),
     )
+
+
+def _holder(wish: Wish, zones: Sequence[Zone], actual: Mapping[str, ZoneRecords], options: DnsOptions) -> Wish:
+    """Of all that wish for the name the one whose marker it has; the first one if there is none."""
+    if not wish.others:
+        return wish
+    candidates = [each for each in (wish, *wish.others) if each.records]
+    held = {
+        each.claim.resource
+        for candidate in candidates
+        for zone in zones_of(candidate.name, candidate.visibility, zones)
+        if zone.id in actual
+        for each in _Name(wish.name, zone, actual[zone.id], options).standing
+        if each.claim and each.claim.owner == options.owner
+    }
+    return next((each for each in candidates if held & {*each.resources}), wish)
 
 
 def batches(steps: Iterable[Step], most: tuple[int, int] = _BATCH) -> list[tuple[Step, ...]]:

@@ -70,6 +70,8 @@ class Wish(Struct, frozen=True):
     `resources` are the objects that ask for it, as external-dns writes them: the first is the one that markers name.
     `asked_by` are the same, for what has to be told. A `shared` one is content with the same record of anybody's.
     `remarks` are told of single objects, (reason, message).
+
+    `others` are the same name for others who ask for it: whose records it has keeps it.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Wish(Struct, frozen=True):
     asked_by: tuple[ObjectId, ...]
     shared: bool = False
     remarks: tuple[tuple[ObjectId, tuple[str, str]], ...] = ()
+    others: tuple[Wish, ...] = ()
 
 
 class DnsOptions(Struct, frozen=True):

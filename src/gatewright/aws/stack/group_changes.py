@@ -113,6 +113,20 @@ def group_steps(draft: Draft, desired: Stack, choices: Choices, freed: Mapping[s
     return prepared
 
 
+def refilling(actual: ActualStack, wanted: Iterable[DesiredTargetGroup]) -> Draft:
+    """The steps that bring the targets of what is there up to date, and nothing else.
+
+    For a stack that stays as it is since there can't be what is asked for: pods come and go all the same.
+    """
+    draft = Draft()
+    groups = {each.resource: each for each in wanted}
+    for arn, found in sorted(actual.target_groups.items()):
+        group = groups.get(found.tags.get(actual.key.resource_tag, ""))
+        if group and found.targets is not None and _unchangeable_of(found.group) == _unchangeable(group):
+            _target_steps(draft, arn, group, found, ())
+    return draft
+
+
 def _alone(wanted: DesiredTargetGroup) -> DesiredTargetGroup:
     """Without its targets, which are registered by operations of their own."""
     return structs.replace(wanted, targets=frozenset())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -81,7 +81,7 @@ class QuotaProblem(Struct, frozen=True):
     origins: tuple[Origin, ...] = ()
     resource: str = ""
     rules: tuple[DesiredRule, ...] = ()
-    """The rules that don't fit, the last in precedence: without them the others do."""
+    """The rules that don't fit: without them the others do."""
 
 
 async def read_quotas(aws: Aws) -> Quotas:
@@ -92,13 +92,17 @@ async def read_quotas(aws: Aws) -> Quotas:
 
 
 def check(
-    stack: Stack, quotas: Quotas | None = None, *, account: Mapping[str, int] | None = None
+    stack: Stack,
+    quotas: Quotas | None = None,
+    *,
+    account: Mapping[str, int] | None = None,
+    standing: Collection[int] = (),
 ) -> tuple[QuotaProblem, ...]:
     """What of a stack goes over. `account` is how much the account has of what it counts, without this stack's own.
 
-    See `counted`.
+    See `counted`. Of ports that are too many those at which AWS listens already, `standing`, stay.
     """
-    return tuple(_problems(stack, quotas or Quotas(), account or {}))
+    return (*_problems(stack, quotas or Quotas(), account or {}), *_verifying(stack, quotas or Quotas(), standing))
 
 
 def counted(stacks: Iterable[ActualStack], but: Stack | None = None) -> dict[str, int]:
@@ -111,7 +115,8 @@ def counted(stacks: Iterable[ActualStack], but: Stack | None = None) -> dict[str
             name = f"{each.load_balancer.type}-load-balancers"
             total[name] = total.get(name, 0) + 1
         total["target-groups"] = total.get("target-groups", 0) + len(stack.target_groups)
-        total["trust-stores"] = total.get("trust-stores", 0) + len(stack.trust_stores)
+        if stack.trust_stores:
+            total["trust-stores"] = total.get("trust-stores", 0) + len(stack.trust_stores)
     return total
 
 
@@ -170,15 +175,6 @@ def _problems(stack: Stack, quotas: Quotas, account: Mapping[str, int]) -> Itera
         f"{load_balancer}: trust stores in this account and region",
         "ask AWS for a higher quota, or share one by LoadBalancerConfigurations (mutualAuthentication.trustStore)",
     )
-    verifying = [each for each in stack.listeners if (each.mutual_authentication or _OFF).mode == "verify"]
-    for listener in verifying[quotas[VERIFYING_LISTENERS] :]:
-        yield from over(
-            VERIFYING_LISTENERS,
-            len(verifying),
-            f"{load_balancer}: ports that verify client certificates, of which {listener.port} is one too many",
-            "use another Gateway for it",
-            resource=str(listener.port),
-        )
     for security in stack.security_groups:
         yield from over(
             "rules-per-security-group",
@@ -186,6 +182,18 @@ def _problems(stack: Stack, quotas: Quotas, account: Mapping[str, int]) -> Itera
             f"security group {security.name}: permissions",
             "allow fewer or wider ranges (sourceRanges), or use a prefix list",
         )
+
+
+def _verifying(stack: Stack, quotas: Quotas, standing: Collection[int]) -> Iterator[QuotaProblem]:
+    """One for each port that can't verify client certificates beside the others that do."""
+    ports = [each.port for each in stack.listeners if (each.mutual_authentication or _OFF).mode == "verify"]
+    allowed = quotas[VERIFYING_LISTENERS]
+    for port in sorted(ports, key=lambda each: (each not in standing, each))[allowed:]:
+        message = (
+            f"load balancer {stack.load_balancer.name}: ports that verify client certificates: found {len(ports)}, AWS "
+            f"allows {allowed} (quota {VERIFYING_LISTENERS}), and {port} is one too many; use another Gateway for it"
+        )
+        yield QuotaProblem(VERIFYING_LISTENERS, len(ports), allowed, message, resource=str(port))
 
 
 def _entries(rules: Iterable[object], *, six: bool) -> int:
@@ -199,7 +207,7 @@ def _rules(stack: Stack, quotas: Quotas, load_balancer: str) -> Iterator[QuotaPr
     rules = [(listener, rule) for listener in stack.listeners for rule in listener.rules]
     allowed = quotas.rules
     if len(rules) > allowed:
-        left_out = [rule for _, rule in _fairly(stack.listeners)[allowed:]]
+        left_out = _fairly(stack.listeners, allowed)
         quota = "rules-per-application-load-balancer"
         message = (
             f"{load_balancer}: found {len(rules)} rules, AWS allows {allowed} (quota {quota}); these go over: "
@@ -216,10 +224,25 @@ def _rules(stack: Stack, quotas: Quotas, load_balancer: str) -> Iterator[QuotaPr
                 yield QuotaProblem(quota, found, quotas[quota], message, rule.origins, str(listener.port), (rule,))
 
 
-def _fairly(listeners: Iterable[DesiredListener]) -> list[tuple[int, DesiredRule]]:
-    """All rules, each listener's first before any listener's second, and so on: what goes over are the last ones."""
-    numbered = [(place, each.port, rule) for each in listeners for place, rule in enumerate(each.rules)]
-    return [(port, rule) for _, port, rule in sorted(numbered, key=lambda each: each[:2])]
+def _fairly(listeners: Iterable[DesiredListener], allowed: int) -> list[DesiredRule]:
+    """The rules that have to be left out, so that no namespace's routes push out those of others.
+
+    Each namespace has an equal part of what is allowed, and what one doesn't need is there for the others. Of its rules
+    each listener's first ones count before any listener's second, and so on. Rules of no route, which keep requests
+    from others, count before all.
+    """
+    by_namespace: dict[str, list[tuple[int, int, DesiredRule]]] = {}
+    for listener in listeners:
+        for place, rule in enumerate(listener.rules):
+            namespace = rule.origins[0].key.namespace if rule.origins else ""
+            by_namespace.setdefault(namespace, []).append((place, listener.port, rule))
+    left = allowed - len(by_namespace.pop("", ()))
+    over: list[DesiredRule] = []
+    for number, (_, found) in enumerate(sorted(by_namespace.items(), key=lambda each: (len(each[1]), each[0]))):
+        part = max(0, min(len(found), left // (len(by_namespace) - number)))
+        left -= part
+        over += [rule for *_, rule in sorted(found, key=lambda each: each[:2])[part:]]
+    return over
 
 
 def _of_rule(rule: DesiredRule) -> Iterator[tuple[str, int]]:

@@ -137,11 +137,11 @@ GATEWAY: Final = (
     _row(
         "Gateway",
         "spec.tls.frontend",
-        "no",
-        "an ALB reads the authorities of client certificates from a trust store; the port isn't served, since it would "
-        "let in whom the Gateway keeps out",
-        "make a trust store and name it in a LoadBalancerConfiguration "
-        "(listenerConfigurations[].mutualAuthentication with mode verify)",
+        "yes",
+        "AllowValidOnly: mutual TLS `verify` with a trust store that is made of the authorities, by way of the bucket "
+        "of --trust-store-bucket, without which the port isn't served; 2 such ports a load balancer. "
+        "AllowInsecureFallback: `passthrough`. Unless a configuration has mutualAuthentication",
+        "",
         aws.MUTUAL_TLS,
         ("ALB",),
     ),
@@ -149,7 +149,7 @@ GATEWAY: Final = (
         "Gateway",
         "spec.tls.frontend",
         "no",
-        "an NLB asks for no client certificates",
+        "it is about HTTPS listeners, of which an NLB has none",
         "use an ALB, or pass TLS through",
         aws.NLB_TLS,
         _NLB,

@@ -10,8 +10,8 @@ import structlog
 from msgspec import structs
 
 from gatewright.aws import Aws, AwsError
-from gatewright.aws.gateways.access import AccessPiece, SharedAccess, shared_access
 from gatewright.aws.errors import InUse
+from gatewright.aws.gateways.access import AccessPiece, SharedAccess, shared_access
 from gatewright.aws.stack.access import AccessPlan, ActualAccess, apply_access, plan_access, read_access
 from gatewright.aws.stack.operations import (
     AuthorizeIngress,

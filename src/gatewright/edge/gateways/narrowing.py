@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from msgspec import structs
@@ -14,10 +14,13 @@ from gatewright.aws.stack.desired import (
     DesiredTargetGroup,
     DesiredTrustStore,
     Forward,
+    SecurityRule,
     Stack,
 )
 from gatewright.aws.stack.quotas import VERIFYING_LISTENERS, Quotas, check
 from gatewright.edge.gateways.outcomes import LeftOut
+
+_USUAL = (80, 443)
 
 
 def rule_id(port: int, rule: DesiredRule) -> str:
@@ -40,12 +43,16 @@ def store_id(store: DesiredTrustStore) -> str:
     return _digest("trust store", structs.replace(store, tags={}))
 
 
-def over_quota(stack: Stack, quotas: Quotas, account: Mapping[str, int]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What of a stack AWS's quotas don't allow: rules and listeners by ID, with the reason in words, and what is wrong
-    besides."""
-    refused: dict[str, str] = {}
+def over_quota(
+    stack: Stack, quotas: Quotas, account: Mapping[str, int], standing: Collection[int] = ()
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What of a stack AWS's quotas don't allow: rules and listeners by ID, with the reason, and what is wrong besides.
+
+    `account` is what the account has without it. The ports at which AWS listens already, `standing`, stay.
+    """
+    refused = _ports_over_quota(stack, quotas, standing)
     others: list[str] = []
-    for problem in check(stack, quotas, account=account):
+    for problem in check(stack, quotas, account=account, standing=standing):
         if problem.quota == VERIFYING_LISTENERS:
             over_it = [each for each in stack.listeners if str(each.port) == problem.resource]
             refused |= {listener_id(each): problem.message for each in over_it}
@@ -61,6 +68,42 @@ def over_quota(stack: Stack, quotas: Quotas, account: Mapping[str, int]) -> tupl
         for listener in stack.listeners:
             refused |= {rule_id(listener.port, rule): why for rule in listener.rules if id(rule) in over}
     return refused, tuple(others)
+
+
+def _ports_over_quota(stack: Stack, quotas: Quotas, standing: Collection[int]) -> dict[str, str]:
+    """The listeners for which there is no room on the load balancer, or in the security group that is made for it.
+
+    AWS takes either all permissions of a call or none: one port too many would let nobody in anywhere.
+    """
+    listeners = f"listeners-per-{stack.load_balancer.type}-load-balancer"
+    permissions = "rules-per-security-group"
+    every = [rule for group in stack.security_groups for rule in group.ingress]
+    asked = {listeners: len(stack.listeners), permissions: max(_families(every))}
+    used = {listeners: 0, permissions: 0}
+    families = _families(rule for rule in every if not _is_port(rule))
+    refused: dict[str, str] = {}
+    order = sorted(stack.listeners, key=lambda each: (each.port not in standing, each.port not in _USUAL, each.port))
+    for listener in order:
+        more = _families(rule for rule in every if _is_port(rule) and rule.from_port == listener.port)
+        with_it = (families[0] + more[0], families[1] + more[1])
+        needed = {listeners: used[listeners] + 1, permissions: max(with_it)}
+        over = next((quota for quota, found in needed.items() if found > quotas[quota]), "")
+        if over and listener.port not in standing:
+            told = f"found {asked[over]} in all, AWS allows {quotas[over]} (quota {over}), and this port is one too many"
+            refused[listener_id(listener)] = f"{told}; ask AWS for a higher quota, or use fewer ports or source ranges"
+        else:
+            families, used = with_it, needed
+    return refused
+
+
+def _families(rules: Iterable[SecurityRule]) -> tuple[int, int]:
+    """How many permissions count for IPv4 and for IPv6; one of a group or a prefix list counts for both."""
+    found = list(rules)
+    return sum(not rule.cidr_ipv6 for rule in found), sum(not rule.cidr for rule in found)
+
+
+def _is_port(rule: SecurityRule) -> bool:
+    return rule.protocol in ("tcp", "udp")
 
 
 def _digest(*parts: object) -> str:
@@ -101,7 +144,15 @@ def without(stack: Stack, refused: Mapping[str, str]) -> tuple[Stack, tuple[Left
         listeners.append(structs.replace(listener, rules=tuple(rules)))
     kept = tuple(group for group in stack.target_groups if group.resource not in groups)
     trusted = tuple(store for store in stack.trust_stores if store.resource in used)
-    rest = structs.replace(stack, listeners=tuple(listeners), target_groups=kept, trust_stores=trusted)
+    doors = tuple(
+        structs.replace(
+            each, ingress=tuple(rule for rule in each.ingress if not (_is_port(rule) and rule.from_port in ports))
+        )
+        for each in stack.security_groups
+    )
+    rest = structs.replace(
+        stack, listeners=tuple(listeners), target_groups=kept, trust_stores=trusted, security_groups=doors
+    )
     return rest, tuple(left_out), ports
 
 

@@ -181,7 +181,7 @@ class Provisioner:
         while True:
             if shared and not actual.backend_group:
                 actual = structs.replace(actual, backend_group=shared)
-            over, told = self._over_quota(key, stack)
+            over, told = self._over_quota(key, stack, actual)
             wanted, left_out, ports = without(stack, over | self._refused.get(key, {}))
             todo = plan(wanted, actual, keep=self._kept(actual), most_rules=self.quotas.rules)
             if not todo.empty and self._applied.get(key) == stack and self._owners.reports_drift(key):
@@ -204,14 +204,18 @@ class Provisioner:
         await self._told(key, left_out, failures)
         self._settle(key, stack, failures)
 
-    def _over_quota(self, key: Key, stack: Stack) -> tuple[dict[str, str], tuple[str, ...]]:
-        """See `over_quota`. Looked for again only where listeners or how many targets there are has changed."""
+    def _over_quota(self, key: Key, stack: Stack, actual: ActualStack) -> tuple[dict[str, str], tuple[str, ...]]:
+        """See `over_quota`. Looked for again only where something has changed that it depends on."""
         counts = [len(group.targets) for group in stack.target_groups]
+        current = choose(stack.load_balancer, actual).current
+        ports = frozenset(each.port for each in current.listeners.values()) if current else frozenset()
+        account = self._knowledge.others(stack)
+        asked = (stack.listeners, stack.security_groups, counts, ports, account, self.quotas)
         known = self._measured.get(key)
-        if known and known[0] == (stack.listeners, stack.security_groups, counts, self.quotas):
+        if known and known[0] == asked:
             return known[1]
-        found = over_quota(stack, self.quotas, self._knowledge.others(stack))
-        self._measured[key] = ((stack.listeners, stack.security_groups, counts, self.quotas), found)
+        found = over_quota(stack, self.quotas, account, ports)
+        self._measured[key] = (asked, found)
         return found
 
     def _settle(self, key: Key, stack: Stack, failures: Failures) -> None:

@@ -75,6 +75,7 @@ class DnsRecords:
             self._wishes = flow.merge("names to write", self.validations, desired)
         self._steps: dict[tuple[str, str], Step] = {}  # by zone and name: what is left to do
         self._problems: dict[str, list[Problem]] = {}  # by name
+        self._kept: dict[str, Wish] = {}  # by name: whose it stays, though others come before
         self._zones: list[Zone] | None = None
         self._records: dict[str, ZoneRecords] = {}
         self._changed: set[str] | None = None  # names that were not looked at since; None: none was
@@ -171,7 +172,7 @@ class DnsRecords:
         said: list[tuple[ObjectId, Said]] = [
             (id_, (problem.reason, problem.message)) for problem in self.planned.problems for id_ in problem.about
         ]
-        said += [remark for wish in self._wishes.values() for remark in wish.remarks]
+        said += [remark for name in self._wishes for wish in self._granted(name) for remark in wish.remarks]
         await self._telling.warn(collected([*said, *refused]))
         soon = self._places.missing(self._names()) or bool(refused)
         self._work.enqueue_later(_ALL, self._again if soon else self._resync)
@@ -199,6 +200,11 @@ class DnsRecords:
         self._steps |= {(step.zone.id, step.name): step for step in planned.steps}
         known = self._problems if names is not None else {}
         self._problems = {name: of for name, of in known.items() if name not in (names or ())}
+        if names is None:
+            self._kept = {}
+        else:
+            self._kept = {name: wish for name, wish in self._kept.items() if name not in names}
+        self._kept |= {wish.name: wish for wish in planned.kept}
         for problem in planned.problems:
             self._problems.setdefault(problem.name, []).append(problem)
 
@@ -217,8 +223,7 @@ class DnsRecords:
         for step, error in refused:
             _log.warning("DNS records refused", name=step.name, zone=step.zone.name, verb=step.verb, error=str(error))
         for step in done:
-            wish = self._wishes.get(step.name)
-            if wish:
+            for wish in self._granted(step.name):
                 await self._telling.say(wish.asked_by, ("DnsRecordsWritten", _written(step, wish)))
         if refused:  # somebody else writes there, perhaps
             self._changed = None
@@ -227,10 +232,14 @@ class DnsRecords:
         return [
             (id_, ("DnsRecordsRefused", f"hostname {step.name}: {error}"))
             for step, error in refused
-            for wish in [self._wishes.get(step.name)]
-            if wish
+            for wish in self._granted(step.name)
             for id_ in wish.asked_by
         ]
+
+    def _granted(self, name: str) -> list[Wish]:
+        """The wish for a name that is to be fulfilled, if there is one."""
+        wish = self._wishes.get(name)
+        return [self._kept.get(name, wish)] if wish else []
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
@@ -243,7 +252,8 @@ class DnsRecords:
         """Zones whose records matter."""
         if self._options.policy == "sync":
             return {zone.id for zone in zones}
-        return {zone.id for wish in wishes for zone in zones_of(wish.name, wish.visibility, zones)}
+        every = (each for wish in wishes for each in (wish, *wish.others))
+        return {zone.id for wish in every for zone in zones_of(wish.name, wish.visibility, zones)}
 
     async def _read(self, zones: set[str]) -> None:
         slots = asyncio.Semaphore(_READ_AT_ONCE)
