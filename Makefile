@@ -9,7 +9,7 @@ VERSION = $(shell $(BIN)/gatewright --version | sed 's/.* //')
 .PHONY: help setup up test lint format bench conformance docs lock clean
 
 help:           ## Show this help
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
 
 setup: $(READY) ## Make .venv with everything in it
 
@@ -39,14 +39,27 @@ format: $(READY) ## Format the code
 bench: $(READY) ## Measure: start-up, and gateway-api-bench's tests at its sizes
 	$(BIN)/python -m bench
 
-# More options for the run are in CONFORMANCE, as in: make conformance CONFORMANCE='-seed=random' (or '-tests=GRPC', ...)
-conformance: $(READY) ## Run the official Gateway API conformance suite (needs Linux and Go)
+# More options for the runs are in CONFORMANCE, as in: make conformance CONFORMANCE='-seed=random' (or '-tests=GRPC', ...)
+conformance: conformance-proxy conformance-alb conformance-nlb ## Run the official Gateway API conformance suite (needs Linux and Go)
+
+# $(call suite,NAME OF THE FILES,OPTIONS OF up,OPTIONS OF THE RUNNER)
+suite = $(BIN)/gatewright up --no-watch $(2) conformance/edge.yaml --exec 'cd conformance && exec ../$(VENV)/conformance.test \
+	-test.timeout=60m -conformance-options-file=options$(1).yaml -version=$(VERSION) \
+	-report-output=reports/report$(1).yaml $(3) $(CONFORMANCE)' 2>$(VENV)/conformance$(1).log || { \
+	status=$$?; echo "what the edge said is in $(VENV)/conformance$(1).log" >&2; exit $$status; }
+
+$(VENV)/conformance.test: $(READY) $(wildcard conformance/*.go conformance/go.*)
 	@command -v go >/dev/null || { echo "error: no Go found; the conformance suite needs Go >= 1.26" >&2; exit 1; }
-	go -C conformance test -c -o ../$(VENV)/conformance.test .
-	@echo "what the edge says goes to $(VENV)/conformance.log"
-	@exec $(BIN)/gatewright up --no-watch conformance/edge.yaml --exec 'cd conformance && exec ../$(VENV)/conformance.test \
-		-test.timeout=60m -conformance-options-file=options.yaml -version=$(VERSION) \
-		-report-output=reports/report.yaml $(CONFORMANCE)' 2>$(VENV)/conformance.log
+	go -C conformance test -c -o ../$@ .
+
+conformance-proxy: $(VENV)/conformance.test ## The suite on class gatewright, a proxy
+	@$(call suite,,,)
+
+conformance-alb: $(VENV)/conformance.test ## The suite on class aws-alb, an ALB of the emulated AWS
+	@$(call suite,-alb,--aws,-partial -dns=$$EDGE_DNS)
+
+conformance-nlb: $(VENV)/conformance.test ## The suite on class aws-nlb, an NLB of the emulated AWS
+	@$(call suite,-nlb,--aws,-partial -without-base-gateways -dns=$$EDGE_DNS)
 
 docs: $(READY)  ## Print anew what is generated: docs/alb-support.md and config/crd
 	$(BIN)/python -m gatewright.aws.support > docs/alb-support.md

@@ -122,6 +122,12 @@ def test_commands_have_the_options_that_they_are_called_with(path: Path) -> None
         assert given <= options_of(command), f"gatewright {command}{rest}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_has_the_targets_that_are_named(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", path.read_text(), re.MULTILINE)) <= targets
+
+
 def test_the_page_of_the_controller_names_its_features_and_metrics() -> None:
     text = (ROOT / "docs/controller.md").read_text()
     assert set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == {feature.value for feature in Feature}

@@ -91,6 +91,7 @@ def test_a_pod_costs_one_target_group_s_targets_and_the_assembly_of_one_stack(wo
         "alb needed access": 1,
         "alb stacks": 1,
         "alb remarks": 1,
+        "alb filled target groups": 1,
     }
 
 

@@ -103,7 +103,7 @@ def test_everything_else_that_is_counted(account: Account) -> None:
 async def test_what_the_account_has_is_counted_without_the_stack_itself(account: Account) -> None:
     desired: Stack = account.stack(listener(rule("/*", "shop/web:80")))
     _, actual = await account.become(desired)
-    assert counted([actual]) == {"application-load-balancers": 1, "target-groups": 1, "trust-stores": 0}
+    assert counted([actual]) == {"application-load-balancers": 1, "target-groups": 1}
     assert counted([actual], desired) == {}
 
 

@@ -20,7 +20,7 @@ from tests.edge.binding_world import (
     until,
 )
 
-from gatewright.edge.binding.permission import NAMESPACES_TAG, refusal
+from gatewright.aws.permission import NAMESPACES_TAG, refusal
 from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import EdgeBinding
@@ -86,6 +86,8 @@ async def until_refused(world: BindingWorld, namespace: str, name: str = "front"
         ({"service.k8s.aws/stack": "tenant/web"}, "tenant", "belongs to Service tenant/web"),
         ({"ingress.k8s.aws/stack": "shop"}, "tenant", "belongs to Ingress shop"),
         ({"gateway.k8s.aws/stack": ""}, "tenant", "belongs to Gateway (tag"),
+        ({"gateway.k8s.aws.alb/stack": "infra/shared"}, "tenant", "belongs to Gateway infra/shared"),
+        ({"gateway.k8s.aws.nlb/stack": "infra/shared"}, "tenant", "belongs to Gateway infra/shared"),
     ],
 )
 def test_the_tags_of_a_target_group_say_who_may_bind_it(marks: dict[str, str], namespace: str, words: str) -> None:
@@ -106,7 +108,7 @@ async def test_only_named_namespaces_may_bind_a_tagged_target_group(world: Bindi
     async with world.controller() as controller:
         refused = await until_refused(world, "tenant")
         assert refused.status == "False"
-        assert "may be bound from the namespaces infra only" in refused.message
+        assert "may be used from the namespaces infra only" in refused.message
         assert "add tenant to the tag's value" in refused.message
         await world.until_registered(group, {(ours.address, ours.port)})
         found = await world.client.get(EdgeBinding, Key("tenant", "front"))

@@ -53,6 +53,22 @@ async def test_a_rule_that_was_refused_is_tried_again_when_it_changes(world: Wor
         assert (await world.route_conditions())["Accepted"].status == "True"
 
 
+async def test_a_rule_whose_action_aws_refuses_keeps_its_place_and_answers_500(world: World) -> None:
+    def objection(call: str, parameters: Mapping[str, Any]) -> Exception | None:
+        forwards = any(action["Type"] == "forward" for action in parameters.get("Actions", ()))
+        if call == "elbv2:create_rule" and forwards and _about("/bad", parameters):
+            return Invalid("ValidationError", "The action is too strange", call)
+        return None
+
+    await world.apply(gateway(), route("web", "/bad", "/"), *app())
+    async with world.controller(aws=Objecting(world.aws, objection)) as controller:
+        await world.settled(controller)
+        assert (await world.paths())[0] == ("/bad", "/bad/*")
+        (action,) = (await world.rules())[0]["Actions"]
+        assert action["FixedResponseConfig"]["StatusCode"] == "500"
+        assert "The action is too strange" in (await world.route_conditions())["PartiallyInvalid"].message
+
+
 async def test_a_target_group_that_aws_refuses_costs_its_rules_only(world: World) -> None:
     def objection(call: str, parameters: Mapping[str, Any]) -> Exception | None:
         if call == "elbv2:create_target_group" and "more" in parameters["Name"]:
@@ -62,7 +78,11 @@ async def test_a_target_group_that_aws_refuses_costs_its_rules_only(world: World
     await world.apply(gateway(), route("web", "/a"), route("more", "/b"), *app(), *app(name="more"))
     async with world.controller(aws=Objecting(world.aws, objection)) as controller:
         await world.settled(controller)
-        assert await world.paths() == [("/a", "/a/*")]
+        actions = {
+            path: each["Actions"][0]["Type"]
+            for (path, _), each in zip(await world.paths(), await world.rules(), strict=True)
+        }
+        assert actions == {"/a": "forward", "/b": "fixed-response"}
         assert "Health check path is odd" in (await world.route_conditions("more"))["Accepted"].message
         assert (await world.route_conditions())["Accepted"].status == "True"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.edge_gateways.gateway_world import World, app, endpoints, gateway, obj, route, service
+from tests.edge_gateways.gateway_world import World, app, endpoints, gateway, obj, route, service, until
 
 from gatewright.aws import views
 from gatewright.aws.stack.desired import OWNERSHIP
@@ -77,3 +77,47 @@ async def test_a_newcomer_cant_stop_the_group_that_it_joins(world: World) -> Non
             "10.9.9.11:8080",
             "10.9.9.8:8080",
         }
+
+
+async def test_a_target_group_of_somebody_else_cant_be_forwarded_to(world: World) -> None:
+    """While its load balancer is replaced, say, it is free for any other in AWS."""
+    (subnet, *_) = await world.aws.pages("ec2", "describe_subnets", "Subnets")
+    marks = {"theirs": "gateway.k8s.aws.alb/stack=other/edge", "apart": "gatewright.dev/namespaces=shop", "free": "a=b"}
+    arns = {}
+    for name, tag in marks.items():
+        key, _, value = tag.partition("=")
+        made = await world.aws.call(
+            "elbv2",
+            "create_target_group",
+            Name=name,
+            Protocol="HTTP",
+            Port=80,
+            VpcId=subnet["VpcId"],
+            TargetType="ip",
+            Tags=[{"Key": key, "Value": value}],
+        )
+        arns[name] = made["TargetGroups"][0]["TargetGroupArn"]
+    await world.apply(CLASS)
+    async with world.controller() as controller:
+        for name, arn in arns.items():
+            action = f'{{"type":"forward","targetGroupARN":"{arn}"}}'
+            made = ingress(name, path=f"/{name}", actions__go=action, group__name="all")
+            made["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"] = {
+                "name": "go",
+                "port": {"name": "use-annotation"},
+            }
+            await world.apply(made)
+        await until(lambda: _says(world, "theirs", "belongs to Gateway other/edge"))
+        await until(lambda: _says(world, "apart", "may be used from the namespaces shop only"))
+        await world.settled(controller)
+        forwarded = [
+            action["TargetGroupArn"]
+            for each in await world.rules()
+            for action in each["Actions"]
+            if action["Type"] == "forward"
+        ]
+        assert forwarded == [arns["free"]]
+
+
+async def _says(world: World, name: str, text: str) -> bool:
+    return text in await told(world, name)

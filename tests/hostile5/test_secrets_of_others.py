@@ -79,7 +79,9 @@ async def test_a_certificate_of_anothers_secret_cant_be_named_by_its_arn(world: 
         found = await world.client.get(Gateway, Key("evil", "thief"))
         told = msgspec.json.encode(found.status).decode()
         assert "imported from a Secret" in told
-        used = [each for lb in await views.load_balancers(world.aws) for each in await views.listeners(world.aws, lb.arn)]
+        used = [
+            each for lb in await views.load_balancers(world.aws) for each in await views.listeners(world.aws, lb.arn)
+        ]
         assert len(used) == 1
 
 

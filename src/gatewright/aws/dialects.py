@@ -16,8 +16,6 @@ _PARAMETERS: Final = ((GROUP, "LoadBalancerConfiguration"),)
 
 ALB: Final = Dialect(
     features=(
-        "GRPCRoute",
-        "GRPCRouteNamedRouteRule",
         "Gateway",
         "GatewayAddressEmpty",
         "GatewayFrontendClientCertificateValidation",
@@ -25,7 +23,6 @@ ALB: Final = Dialect(
         "GatewayHTTPListenerIsolation",
         "GatewayPort8080",
         "HTTPRoute",
-        "HTTPRouteBackendProtocolH2C",
         "HTTPRouteBackendProtocolWebSocket",
         "HTTPRouteDestinationPortMatching",
         "HTTPRouteHostRewrite",
@@ -35,7 +32,6 @@ ALB: Final = Dialect(
         "HTTPRoutePathRedirect",
         "HTTPRoutePathRewrite",
         "HTTPRoutePortRedirect",
-        "HTTPRouteQueryParamMatching",
         "HTTPRouteSchemeRedirect",
         "ListenerSet",
         "ReferenceGrant",
@@ -54,9 +50,6 @@ ALB: Final = Dialect(
 NLB: Final = Dialect(
     features=(
         "Gateway",
-        "GatewayAddressEmpty",
-        "GatewayPort8080",
-        "ListenerSet",
         "ReferenceGrant",
         "TCPRoute",
         "TLSRoute",

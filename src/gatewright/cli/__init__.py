@@ -11,7 +11,7 @@ from gatewright import __version__
 from gatewright.cli.certs import certs
 from gatewright.cli.chain import chain
 from gatewright.cli.controller import controller
-from gatewright.cli.plan import plan
+from gatewright.cli.plan import Planning, plan
 from gatewright.cli.up import up
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app.command()(up)
 app.command()(certs)
 app.command()(chain)
 app.command()(controller)
-app.command()(plan)
+app.command(cls=Planning)(plan)
 
 
 def _version(asked: bool) -> None:

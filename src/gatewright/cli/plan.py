@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gatewright.cli.controller import TargetType, parse_tags
+from gatewright.cli.exits import FAILED
 
 
 class Output(StrEnum):
@@ -16,6 +18,21 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Planning(TyperCommand):
+    """Ends with `exits.FAILED` where it is called wrongly, since 2 says that there is something to change."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the command line. Raises what ends the process."""
+        try:
+            return super().make_context(*arguments, **more)
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if hasattr(error, "exit_code"):
+                error.exit_code = FAILED
+            raise
 
 
 def plan(

@@ -37,7 +37,8 @@ def connect(path: str | os.PathLike[str] | None, context: str | None) -> tuple[T
     except (ConfigError, OSError, LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         # What the library raises for a file that isn't a kubeconfig depends on how it isn't one.
         source = path or "from the environment"
-        raise Unreachable(f"kubeconfig {source}: {str(error) or type(error).__name__}") from error
+        told = f"kubeconfig {source}: {str(error) or type(error).__name__}"
+        raise Unreachable(f"{told}; name a kubeconfig (--kubeconfig, KUBECONFIG) and a context in it") from error
 
 
 def _transport(config: SingleConfig) -> Transport:

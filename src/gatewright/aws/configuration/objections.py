@@ -18,6 +18,7 @@ _CERTIFICATE: Final = re.compile(
 _WEB_ACL: Final = re.compile(r"arn:[\w-]+:wafv2:[\w-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+", re.ASCII)
 _TAG: Final = re.compile(r"[\w\s.:/=+@-]*")
 
+
 class Objection(NamedTuple):
     """What was found in a field, why it can't be, and what to use instead."""
 

@@ -49,26 +49,27 @@ class Streams:
         settings: ListenerSettings,
         tags: Tags,
     ) -> Translation:
-        """The listener of a port. Without a stream there is none: connections are refused."""
+        """The listener of a port. Without a stream it is there all the same, and its connections lead nowhere."""
         told: list[Told] = []
         over_tcp = [each for each in listeners if each.protocol != "UDP"]
         over_udp = [each for each in listeners if each.protocol == "UDP"]
         tcp = _choose(port, over_tcp, placements, told)
         udp = _choose(port, over_udp, placements, told)
-        chosen = tcp or udp
-        if chosen is None:
-            return Translation(told=tuple(told))
         datagrams = _disagreement(tcp, udp) if tcp and udp else ""
-        protocol: AwsProtocol = "TCP_UDP" if tcp and udp and not datagrams else chosen.protocol
+        protocol = _protocol(listeners, tcp, udp, both=not datagrams)
         if protocol == "TLS" and shown.unknown:
             return Translation(unknown=shown.unknown, told=tuple(told))
         problem = settings.problem or (shown.problem if protocol == "TLS" else "")
         if problem:
             return Translation(problem=problem, told=tuple(told))
-        shares, groups, problem = self._shares(ctx, port, protocol, chosen.stream, told)
-        if problem:
-            told.append(tell(chosen.stream.key, chosen.stream.origin, port.owner, problem, dropped=True))
-            return Translation(told=tuple(dict.fromkeys(told)))
+        shares: tuple[Share, ...] = (Share(empty_resource(protocol)),)
+        groups: tuple[Group, ...] = ()
+        chosen = tcp or udp
+        if chosen:
+            shares, groups, problem = self._shares(ctx, port, protocol, chosen.stream, told)
+            if problem:
+                told.append(tell(chosen.stream.key, chosen.stream.origin, port.owner, problem, dropped=True))
+                return Translation(told=tuple(dict.fromkeys(told)))
         made = DesiredListener(
             protocol=protocol,
             port=port.number,
@@ -119,6 +120,17 @@ class Streams:
         scale = max(1.0, max(used.values()) / _MOST_WEIGHT)
         shares = (Share(resource, max(1, round(weight / scale))) for resource, weight in sorted(used.items()))
         return tuple(shares), tuple(groups[name] for name in sorted(groups) if name in used), ""
+
+
+def _protocol(listeners: Sequence[Listener], tcp: _Chosen | None, udp: _Chosen | None, *, both: bool) -> AwsProtocol:
+    """The protocol of a port's listener: that of what is chosen, or of what could be."""
+    if tcp and udp:
+        return "TCP_UDP" if both else tcp.protocol
+    chosen = tcp or udp
+    if chosen:
+        return chosen.protocol
+    known = {aws_protocol(each) for each in listeners}
+    return "TCP_UDP" if known == {"TCP", "UDP"} else min(known - {"UDP"}, default="UDP")
 
 
 def empty_resource(protocol: str) -> str:

@@ -90,7 +90,7 @@ class Ingresses:
     web_acl_names: Collection[str, str]
     """Names of web ACLs whose ARNs `IngressSources.web_acls` has to have."""
     target_group_names: Collection[str, str]
-    """Names of target groups whose ARNs `IngressSources.target_groups` has to have."""
+    """Names and ARNs of target groups that `IngressSources.target_groups` and `target_group_tags` have to have."""
 
 
 def resolve_ingresses(inputs: Inputs, sources: IngressSources) -> Ingresses:
@@ -121,6 +121,7 @@ def resolve_ingresses(inputs: Inputs, sources: IngressSources) -> Ingresses:
                 service=lambda key: ctx.get(services, key),
                 secret=lambda key: ctx.get(inputs.secrets, key),
                 target_group_arn=lambda name: ctx.get(sources.target_groups, name),
+                target_group_tags=lambda name: ctx.get(sources.target_group_tags, name),
             ),
         )
 

@@ -6,7 +6,7 @@ would go to whatever comes next, which may let in whom it was to keep out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from gatewright.aws.ingress.conditions import (
 )
 from gatewright.aws.ingress.documents import ActionDocument, ConditionDocument, TransformDocument
 from gatewright.aws.ingress.membership import Member
+from gatewright.aws.permission import refusal
 from gatewright.aws.stack.desired import Authentication, RedirectTo, RuleCondition, Share, Transform
 from gatewright.model.core import Secret, Service, ServicePort
 from gatewright.model.meta import Key
@@ -84,11 +85,15 @@ class RulesFound(Struct, frozen=True):
 
 
 class Lookups(Struct, frozen=True):
-    """How the rest of the cluster is asked. `target_group_arn` gives "" for none, None for not known yet."""
+    """How the rest of the cluster is asked. `target_group_arn` gives "" for none, None for not known yet.
+
+    `target_group_tags` are those of a target group, by its ARN or the name that it is asked for by, as far as known.
+    """
 
     service: Callable[[Key], Service | None]
     secret: Callable[[Key], Secret | None]
     target_group_arn: Callable[[str], str | None]
+    target_group_tags: Callable[[str], Mapping[str, str] | None] = lambda _: None
 
 
 def settings_key(rule: RuleKey) -> Key:
@@ -248,7 +253,7 @@ class _Builder:
                     ports.append((backend, str(destination.port)))
                     only = service
                 backends.append(WeightedBackend(backend, destination.weight))
-            elif arn := destination.arn or self._named(destination.name, where):
+            elif arn := self._existing(destination, where):
                 shares.append(Share(arn, destination.weight))
             else:
                 backends.append(WeightedBackend(None, destination.weight))
@@ -285,6 +290,18 @@ class _Builder:
             there = ", ".join(f"{each.name}:{each.port}".removeprefix(":") for each in service.spec.ports) or "none"
             self._say(f"{where}: found port {shown(destination.port)}; expected a TCP port of Service {key} ({there})")
         return service, port
+
+    def _existing(self, destination: Destination, where: str) -> str:
+        """The ARN of a target group that exists; empty where there is none, or none that may be used."""
+        asked = destination.arn or destination.name
+        arn = destination.arn or self._named(destination.name, where)
+        if destination.arn:
+            self._names.append(asked)  # to know its tags
+        why = refusal(asked, self._lookups.target_group_tags(asked) or {}, self._member.key.namespace)
+        if why:
+            self._say(f"{where}: {why}")
+            return ""
+        return arn
 
     def _named(self, name: str, where: str) -> str:
         self._names.append(name)

@@ -24,6 +24,7 @@ class IngressSources:
         self.parameters: Source[Key, IngressClassParams] = flow.source("ingress class params")
         self.web_acls: Source[str, str] = flow.source("web ACLs by name")
         self.target_groups: Source[str, str] = flow.source("target groups by name")
+        self.target_group_tags: Source[str, dict[str, str]] = flow.source("tags of target groups by name or ARN")
         self.by_type: dict[type[Object], Source[Key, Any]] = {
             Ingress: self.ingresses,
             IngressClass: self.classes,

@@ -204,8 +204,14 @@ def _wish_of(
     own = sorted((each for each in exposures if each.key.gateway == chosen), key=lambda each: each.key.resource)
     records, visibility, remarks = _records(name, leads[chosen], own, options)
     told: list[tuple[ObjectId, tuple[str, str]]] = [
-        (("Gateway", other), ("HostnameTaken", f"hostname {name}: its records lead to Gateway {chosen}, which had it "
-            "first; use another name, or take it out there"))
+        (
+            ("Gateway", other),
+            (
+                "HostnameTaken",
+                f"hostname {name}: its records lead to Gateway {chosen}, which had it "
+                "first; use another name, or take it out there",
+            ),
+        )
         for other in order
         if other != chosen
     ]

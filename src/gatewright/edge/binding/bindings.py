@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from gatewright.aws import Aws, AwsError
+from gatewright.aws.permission import refusal
 from gatewright.aws.views import TargetGroup
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
 from gatewright.edge.binding.claims import Claims
 from gatewright.edge.binding.groups import Balancers, Found, Pace, TargetGroups
 from gatewright.edge.binding.health import Verdict, health_check_routable, traffic_mismatch, unserved
 from gatewright.edge.binding.holds import ServiceHolds, ingress_names
-from gatewright.edge.binding.permission import refusal
 from gatewright.edge.binding.status import Observed, edge_binding_status, failed_status, recorded, status_patch
 from gatewright.edge.binding.targets import (
     STATUS_PORT,

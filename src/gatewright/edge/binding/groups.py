@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from gatewright.aws import Aws, AwsError, Invalid, NotFound
+from gatewright.aws.permission import is_somebodys
 from gatewright.aws.views import (
     TargetGroup,
     TargetHealth,
@@ -23,7 +24,6 @@ from gatewright.aws.views import (
     target_health,
 )
 from gatewright.cluster import end
-from gatewright.edge.binding.permission import is_somebodys
 from gatewright.edge.binding.targets import Balancer, TargetKey
 from gatewright.model.edgebinding import TargetGroupReference
 

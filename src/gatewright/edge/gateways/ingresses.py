@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 import structlog
 
-from gatewright.aws import Aws, AwsError
-from gatewright.aws.errors import NotFound
+from gatewright.aws import Aws, AwsError, views
+from gatewright.aws.errors import Invalid, NotFound
 from gatewright.aws.ingress import IngressGroup
 from gatewright.cluster import Client, ClusterError, Reconciler, end
 from gatewright.edge.events import Events
@@ -311,11 +311,15 @@ class NameLookups:
         return {each["Name"]: each["ARN"] for each in found}
 
     async def _target_groups(self, names: list[str]) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for name in names:  # one that there isn't makes the whole call fail
+            by = "TargetGroupArns" if name.startswith("arn:") else "Names"
             try:
-                for each in await self._aws.pages("elbv2", "describe_target_groups", "TargetGroups", Names=[name]):
-                    found[each["TargetGroupName"]] = each["TargetGroupArn"]
-            except NotFound:
+                for each in await self._aws.pages("elbv2", "describe_target_groups", "TargetGroups", **{by: [name]}):
+                    found[name] = each["TargetGroupArn"]
+            except (NotFound, Invalid):
                 continue
+        tags = await views.tags_of(self._aws, [*found.values()])
+        known = {name: each for name, each in self._side.sources.target_group_tags.items() if name not in names}
+        self._side.sources.target_group_tags.replace(known | {name: tags.get(arn, {}) for name, arn in found.items()})
         return found

@@ -14,6 +14,7 @@ from gatewright.aws.stack.desired import (
     DesiredTargetGroup,
     DesiredTrustStore,
     Forward,
+    Respond,
     SecurityRule,
     Stack,
 )
@@ -21,6 +22,7 @@ from gatewright.aws.stack.quotas import VERIFYING_LISTENERS, Quotas, check
 from gatewright.edge.gateways.outcomes import LeftOut
 
 _USUAL = (80, 443)
+_CLOSED = (Respond("500"),)
 
 
 def rule_id(port: int, rule: DesiredRule) -> str:
@@ -89,7 +91,7 @@ def _ports_over_quota(stack: Stack, quotas: Quotas, standing: Collection[int]) -
         needed = {listeners: used[listeners] + 1, permissions: max(with_it)}
         over = next((quota for quota, found in needed.items() if found > quotas[quota]), "")
         if over and listener.port not in standing:
-            told = f"found {asked[over]} in all, AWS allows {quotas[over]} (quota {over}), and this port is one too many"
+            told = f"found {asked[over]} in all, AWS allows {quotas[over]} (quota {over}); this port is one too many"
             refused[listener_id(listener)] = f"{told}; ask AWS for a higher quota, or use fewer ports or source ranges"
         else:
             families, used = with_it, needed
@@ -112,14 +114,21 @@ def _digest(*parts: object) -> str:
     ).hexdigest()
 
 
-def without(stack: Stack, refused: Mapping[str, str]) -> tuple[Stack, tuple[LeftOut, ...], dict[int, str]]:
-    """A stack without what was `refused` (messages by ID): the rest, what routes have to be told, and ports too.
+def without(
+    stack: Stack, over: Mapping[str, str], refused: Mapping[str, str]
+) -> tuple[Stack, tuple[LeftOut, ...], dict[int, str]]:
+    """A stack without what goes `over` a quota and what AWS `refused`, which are messages by ID: the rest, what routes
+    have to be told, and ports too.
 
-    A rule that forwards to a target group that can't be made goes with it; so does a listener whose default does, and
-    one whose clients can't be told by a trust store that can't be made: it would let in anybody.
+    A rule that is refused, or that forwards to a target group that can't be made, keeps its place and answers 500:
+    otherwise a less specific rule, without what keeps its door closed, would have its requests. One over a quota goes,
+    as all less specific ones do. A listener goes whose default can't be carried out, and one whose clients can't be
+    told by a trust store that can't be made: it would let in anybody.
     """
-    if not refused:
+    if not over and not refused:
         return stack, (), {}
+    places = over
+    refused = {**over, **refused}
     groups = {group.resource: message for group in stack.target_groups if (message := refused.get(group_id(group)))}
     stores = {store.resource: message for store in stack.trust_stores if (message := refused.get(store_id(store)))}
     used: set[str] = set()
@@ -137,10 +146,13 @@ def without(stack: Stack, refused: Mapping[str, str]) -> tuple[Stack, tuple[Left
         rules = []
         for rule in listener.rules:
             why = refused.get(rule_id(listener.port, rule)) or _reaches(rule.actions, groups)
-            if why:
-                left_out += [LeftOut(origin, _number(origin.field), why) for origin in rule.origins]
-            else:
+            if not why:
                 rules.append(rule)
+                continue
+            left_out += [LeftOut(origin, _number(origin.field), why) for origin in rule.origins]
+            closed = structs.replace(rule, actions=_CLOSED, transforms=())
+            if rule_id(listener.port, rule) not in places and rule_id(listener.port, closed) not in refused:
+                rules.append(closed)
         listeners.append(structs.replace(listener, rules=tuple(rules)))
     kept = tuple(group for group in stack.target_groups if group.resource not in groups)
     trusted = tuple(store for store in stack.trust_stores if store.resource in used)

@@ -13,9 +13,11 @@ from msgspec import structs
 
 from gatewright.aws import Aws, AwsError, views
 from gatewright.aws.gateways import LoadBalancers, Standing
+from gatewright.aws.gateways.targetgroups import GroupKey
 from gatewright.aws.stack.apply import ApplyError, apply
 from gatewright.aws.stack.balancer_changes import DELETION_PROTECTION, choose
 from gatewright.aws.stack.desired import BACKEND_GROUP, Stack, StackKey
+from gatewright.aws.stack.group_changes import refilling
 from gatewright.aws.stack.holdings import ActualLoadBalancer, ActualStack
 from gatewright.aws.stack.plan import Plan, plan
 from gatewright.aws.stack.quotas import Quotas
@@ -91,6 +93,8 @@ class Provisioner:
         self._stack = AsyncExitStack()
         balancers.stacks.subscribe(self._changed)
         balancers.blocked.subscribe(self._changed)
+        self._groups = balancers.target_groups.index(lambda key, _: [key.owner])
+        balancers.target_groups.subscribe(self._groups_changed)
 
     async def __aenter__(self) -> Provisioner:
         async with AsyncExitStack() as stack:
@@ -146,6 +150,11 @@ class Provisioner:
         for change in changes:
             self.enqueue(change.key)
 
+    def _groups_changed(self, changes: Iterable[Change[GroupKey, Any]]) -> None:
+        """Of those that have a stack the stack changes as well."""
+        for owner in {change.key.owner for change in changes if change.key.owner in self._balancers.blocked}:
+            self.enqueue(owner)
+
     def actual(self, key: Key) -> ActualStack | None:
         """What AWS is known to hold of an owner's stack."""
         return self._knowledge.known(self._key(key))
@@ -165,11 +174,17 @@ class Provisioner:
             await self._provide(key, self._balancers.stacks[key])
 
     async def _keep(self, key: Key) -> None:
-        """There can't be what is asked for, or nobody can tell: what there is stays."""
+        """There can't be what is asked for, or nobody can tell: what there is stays, with the pods of today."""
         actual = await self._knowledge.actual(self._key(key))
         self._stands(actual)
+        todo = Plan(actual, tuple(refilling(actual, self._groups.lookup(key)).steps))
+        failures = Failures()
+        if not todo.empty:
+            actual, failures = await self._carry_out(key, todo, actual, None)
         serving = next(iter(actual.load_balancers.values()), None)
-        self._owners.publish(key, provisioned(key, actual, serving))
+        self._owners.publish(key, provisioned(key, actual, serving, problem="; ".join(failures.texts)))
+        if failures.problems:
+            self._try_later(key, failures)
 
     async def _provide(self, key: Key, stack: Stack) -> None:
         await self._owners.hold(key)
@@ -182,14 +197,14 @@ class Provisioner:
             if shared and not actual.backend_group:
                 actual = structs.replace(actual, backend_group=shared)
             over, told = self._over_quota(key, stack, actual)
-            wanted, left_out, ports = without(stack, over | self._refused.get(key, {}))
+            wanted, left_out, ports = without(stack, over, self._refused.get(key, {}))
             todo = plan(wanted, actual, keep=self._kept(actual), most_rules=self.quotas.rules)
             if not todo.empty and self._applied.get(key) == stack and self._owners.reports_drift(key):
                 await self._tell_drift(key, todo)
                 return
             failures = Failures(conflicts=todo.conflicts)
             if not todo.empty:
-                actual, failures = await self._carry_out(key, todo, actual, stack)
+                actual, failures = await self._carry_out(key, todo, actual, wanted)
             unreached = self._access.refusals(self._balancers.access.get(key))
             failures = structs.replace(failures, remarks=told, told=(*failures.told, *unreached))
             known = self._refused.setdefault(key, {})

@@ -1,7 +1,7 @@
-"""Who may bind a target group: its tags say (pure).
+"""Who may use a target group that exists: its tags say (pure).
 
 Everybody who may write an EdgeBinding could otherwise put targets of theirs into any target group of the account, and
-so get a share of somebody else's traffic.
+so get a share of somebody else's traffic; who may write an Ingress could forward to anybody's targets.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 NAMESPACES_TAG: Final = "gatewright.dev/namespaces"
-"""On a target group: the namespaces whose EdgeBindings may bind it, separated by spaces (AWS allows no commas in tags).
+"""On a target group: the namespaces whose EdgeBindings and Ingresses may use it, separated by spaces.
 
+(AWS allows no commas in tags.)
 Empty permits none; without the tag, all may.
 """
 
@@ -19,6 +20,8 @@ _STACKS: Final = {
     "service.k8s.aws/stack": "Service",
     "ingress.k8s.aws/stack": "Ingress",
     "gateway.k8s.aws/stack": "Gateway",
+    "gateway.k8s.aws.alb/stack": "Gateway",
+    "gateway.k8s.aws.nlb/stack": "Gateway",
 }
 """On what a controller made for an object, which its value names; it takes any targets but its own for leftovers."""
 
@@ -29,18 +32,18 @@ def is_somebodys(tags: Mapping[str, str]) -> bool:
 
 
 def refusal(name: str, tags: Mapping[str, str], namespace: str) -> str:
-    """Why EdgeBindings of a namespace may not bind the target group of this name and tags; empty where they may."""
+    """Why objects of a namespace may not use the target group of this name and tags; empty where they may."""
     for tag, kind in _STACKS.items():
         if tag in tags:
             owner = f"{kind} {tags[tag]}".strip()
             return (
                 f"target group {name} belongs to {owner} (tag {tag}), whose controller registers its targets; "
-                "name a target group of its own for this binding"
+                "name a target group that is there for you"
             )
     permitted = tags.get(NAMESPACES_TAG)
     if permitted is None or namespace in permitted.split():
         return ""
     return (
-        f"target group {name} may be bound from the namespaces {' '.join(permitted.split()) or '(none)'} only, by its "
-        f"tag {NAMESPACES_TAG}; add {namespace} to the tag's value, or bind another target group"
+        f"target group {name} may be used from the namespaces {' '.join(permitted.split()) or '(none)'} only, by its "
+        f"tag {NAMESPACES_TAG}; add {namespace} to the tag's value, or name another target group"
     )
