@@ -20,8 +20,8 @@ from gatewright.model.meta import Key
 from gatewright.topology import Origin
 
 
-def from_route(name: str, number: int, *conditions: RuleCondition) -> DesiredRule:
-    origin = Origin("HTTPRoute", Key("shop", name), "1", f"spec.rules[{number}].matches[0]")
+def from_route(name: str, number: int, *conditions: RuleCondition, namespace: str = "shop") -> DesiredRule:
+    origin = Origin("HTTPRoute", Key(namespace, name), "1", f"spec.rules[{number}].matches[0]")
     made = rule(f"/{name}/{number}")
     return DesiredRule(conditions or made.conditions, made.actions, origins=(origin,))
 
@@ -52,6 +52,15 @@ def test_the_rules_that_go_over_are_named_with_their_routes(account: Account) ->
     assert "HTTPRoute shop/b spec.rules[1].matches[0], HTTPRoute shop/b spec.rules[2].matches[0]" in problem.message
     assert "ask AWS for a higher quota" in problem.message
     assert check(account.stack(listener(*first, *last)), Quotas({problem.quota: 102})) == ()
+
+
+def test_rules_are_shared_out_by_namespaces_and_guards_stay(account: Account) -> None:
+    greedy = [from_route("many", number, namespace="greedy") for number in range(300)]
+    modest = [from_route("few", number, namespace="modest") for number in range(30)]
+    guards = [rule(f"/guard/{number}") for number in range(5)]
+    (problem,) = check(account.stack(listener(*greedy, *modest, *guards)))
+    assert (problem.found, problem.allowed) == (335, 100)
+    assert problem.rules == tuple(greedy[65:])  # 100, without 5 guards and the 30 that others need
 
 
 def test_each_listener_keeps_its_first_rules(account: Account) -> None:

@@ -122,8 +122,8 @@ def without(
 
     A rule that is refused, or that forwards to a target group that can't be made, keeps its place and answers 500:
     otherwise a less specific rule, without what keeps its door closed, would have its requests. One over a quota goes,
-    as all less specific ones do. A listener goes whose default can't be carried out, and one whose clients can't be
-    told by a trust store that can't be made: it would let in anybody.
+    as all less specific ones of its namespace do. A listener goes whose default can't be carried out, and one whose
+    clients can't be told by a trust store that can't be made: it would let in anybody.
     """
     if not over and not refused:
         return stack, (), {}
