@@ -82,7 +82,7 @@ def controller(
         str | None, typer.Option(help="AWS region. Default: as any AWS client finds it (AWS_REGION, profile, ...).")
     ] = None,
     vpc_id: Annotated[
-        str | None, typer.Option(help="VPC of the load balancers. Default: the one that the cluster's nodes are in.")
+        str | None, typer.Option(help="VPC of the load balancers. Default: the one whose subnets are tagged.")
     ] = None,
     default_tag: Annotated[
         list[str] | None,

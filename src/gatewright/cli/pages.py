@@ -118,6 +118,8 @@ class Screen:
             self._line("  unset AWS_PROFILE AWS_SESSION_TOKEN")  # those of a real account would win
         for name, value in state.aws.environment.items() if state.aws else ():
             self._line(f"  export {name}={shlex.quote(value)}")
+        if state.aws and state.aws.dns:
+            self._line(f"  export EDGE_DNS={shlex.quote(state.aws.dns)}")
         self._line("\nCtrl-C takes it all down.\n")
 
     def chain(self, hops: Sequence[Hop]) -> None:
