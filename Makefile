@@ -42,8 +42,8 @@ bench: $(READY) ## Measure: start-up, and gateway-api-bench's tests at its sizes
 # More options for the runs are in CONFORMANCE, as in: make conformance CONFORMANCE='-seed=random' (or '-tests=GRPC', ...)
 conformance: conformance-proxy conformance-alb conformance-nlb ## Run the official Gateway API conformance suite (needs Linux and Go)
 
-# $(call suite,NAME OF THE FILES,OPTIONS OF up,OPTIONS OF THE RUNNER)
-suite = $(BIN)/gatewright up --no-watch $(2) conformance/edge.yaml --exec 'cd conformance && exec ../$(VENV)/conformance.test \
+# $(call suite,NAME OF THE FILES,WHAT up IS GIVEN,OPTIONS OF THE RUNNER)
+suite = $(BIN)/gatewright up --no-watch $(2) --exec 'cd conformance && exec ../$(VENV)/conformance.test \
 	-test.timeout=60m -conformance-options-file=options$(1).yaml -version=$(VERSION) \
 	-report-output=reports/report$(1).yaml $(3) $(CONFORMANCE)' 2>$(VENV)/conformance$(1).log || { \
 	status=$$?; echo "what the edge said is in $(VENV)/conformance$(1).log" >&2; exit $$status; }
@@ -53,13 +53,13 @@ $(VENV)/conformance.test: $(READY) $(wildcard conformance/*.go conformance/go.*)
 	go -C conformance test -c -o ../$@ .
 
 conformance-proxy: $(VENV)/conformance.test ## The suite on class gatewright, a proxy
-	@$(call suite,,,)
+	@$(call suite,,conformance/edge.yaml,)
 
 conformance-alb: $(VENV)/conformance.test ## The suite on class aws-alb, an ALB of the emulated AWS
-	@$(call suite,-alb,--aws,-partial -dns=$$EDGE_DNS)
+	@$(call suite,-alb,--aws conformance/edge.yaml,-partial -dns=$$EDGE_DNS)
 
 conformance-nlb: $(VENV)/conformance.test ## The suite on class aws-nlb, an NLB of the emulated AWS
-	@$(call suite,-nlb,--aws,-partial -without-base-gateways -dns=$$EDGE_DNS)
+	@$(call suite,-nlb,--aws conformance/edge-nlb.yaml,-partial -without-base-gateways -dns=$$EDGE_DNS)
 
 docs: $(READY)  ## Print anew what is generated: docs/alb-support.md and config/crd
 	$(BIN)/python -m gatewright.aws.support > docs/alb-support.md

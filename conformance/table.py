@@ -1,6 +1,6 @@
-"""The table of docs/conformance.md: our report beside those that other implementations have published.
+"""The tables of docs/conformance.md: our reports beside those that other implementations have published.
 
-python conformance/table.py                       write the table anew, from the reports in this folder
+python conformance/table.py                       write the tables anew, from the reports in this folder
 python conformance/table.py --published FOLDER    first make published.yaml anew, from the folder conformance/reports
                                                   of kubernetes-sigs/gateway-api
 """
@@ -17,9 +17,12 @@ import yaml
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "docs/conformance.md"
 REPORT = HERE / "reports/report.yaml"
+AWS = {"ALB": HERE / "reports/report-alb.yaml", "NLB": HERE / "reports/report-nlb.yaml"}
+RIVAL = "aws-load-balancer-controller"
 PUBLISHED = HERE / "published.yaml"
 NONE = "-"
-BEGIN, END = "<!-- table -->", "<!-- end of the table -->"
+TABLE, AWS_TABLE = "<!-- table -->", "<!-- table of AWS -->"
+END = "<!-- end of the table -->"
 PROFILES = ("HTTP", "GRPC", "TLS", "TCP", "UDP")
 LINES = ("v1.6", "v1.5")
 """The lines of the Gateway API whose published reports are considered, the newest first."""
@@ -74,15 +77,16 @@ def published(folder: Path) -> list[Row]:
     return sorted(best.values(), key=lambda short: (-passed(short), short["project"]))
 
 
-def table(ours: Row, others: Iterable[Row]) -> str:
+def table(ours: Iterable[Row], others: Iterable[Row]) -> str:
     """Markdown; each profile's cell is the passed core tests + the passed extended ones."""
     head = ["implementation", "Gateway API", "date", *PROFILES, "features of HTTP left out"]
     lines = [head, ["---"] * len(head)]
-    for short in [ours, *others]:
-        name = f"{short['project']} {short['version']}"
+    own = list(ours)
+    for short in [*own, *others]:
+        name = " ".join(filter(None, (short["project"], short["version"], short.get("on"))))
         lines.append(
             [
-                f"**{name}**" if short is ours else name,
+                f"**{name}**" if short in own else name,
                 f"{short['api']} {short['channel']}",
                 short["date"],
                 *(_cell(short["profiles"].get(profile)) for profile in PROFILES),
@@ -104,9 +108,18 @@ def _level(succeeded: int, failed: int, skipped: int) -> str:
 
 
 def current() -> str:
-    """The table, from the files as they are."""
-    ours = row(yaml.safe_load(REPORT.read_text()), str(REPORT.relative_to(HERE)))
-    return table(ours, yaml.safe_load(PUBLISHED.read_text()))
+    """The table of the proxy beside all others, from the files as they are."""
+    return table([_ours(REPORT)], yaml.safe_load(PUBLISHED.read_text()))
+
+
+def current_aws() -> str:
+    """The table of the load balancers of AWS beside the controller of AWS's own."""
+    ours = [{**_ours(report), "on": kind} for kind, report in AWS.items()]
+    return table(ours, [short for short in yaml.safe_load(PUBLISHED.read_text()) if short["project"] == RIVAL])
+
+
+def _ours(report: Path) -> Row:
+    return row(yaml.safe_load(report.read_text()), str(report.relative_to(HERE)))
 
 
 def main() -> None:
@@ -116,9 +129,12 @@ def main() -> None:
     folder = parser.parse_args().published
     if folder is not None:
         PUBLISHED.write_text(yaml.safe_dump(published(folder), sort_keys=False, default_flow_style=None, width=120))
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{current()}\n\n{END}{after}")
+    document = DOCUMENT.read_text()
+    for begin, lines in ((TABLE, current()), (AWS_TABLE, current_aws())):
+        before, _, rest = document.partition(begin)
+        after = rest.partition(END)[2]
+        document = f"{before}{begin}\n\n{lines}\n\n{END}{after}"
+    DOCUMENT.write_text(document)
 
 
 if __name__ == "__main__":

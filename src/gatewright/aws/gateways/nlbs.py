@@ -65,8 +65,6 @@ class Streams:
         shares: tuple[Share, ...] = (Share(empty_resource(protocol)),)
         groups: tuple[Group, ...] = ()
         chosen = tcp or udp
-        if chosen is None and protocol == "UDP":
-            return Translation(told=tuple(told))
         if chosen:
             shares, groups, problem = self._shares(ctx, port, protocol, chosen.stream, told)
             if problem:
