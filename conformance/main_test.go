@@ -1,7 +1,8 @@
 // Package conformance runs the official Gateway API conformance suite, as it is, against an edge of `gatewright up`.
 //
 // What the suite has to know of gatewright is configuration: options.yaml. `make conformance` starts the edge and runs
-// it; a whole run fails unless every profile and feature for Gateways is claimed and every test ran and passed.
+// it; a whole run fails unless every profile and feature for Gateways is claimed and every test ran and passed. With
+// -partial it may claim less, as of the load balancers of AWS: options-alb.yaml and options-nlb.yaml say why.
 package conformance
 
 import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +18,7 @@ from gatewright.aws.gateways.names import (
     target_group_name,
 )
 from gatewright.aws.gateways.ports import Told, refusals
+from gatewright.aws.gateways.servercertificates import Importable, out_of_date
 from gatewright.aws.gateways.targets import Targets, both_transports, pod_targets, waits_for_us
 from gatewright.aws.stack.desired import BACKEND_GROUP, SecurityRule, StackKey
 from gatewright.aws.views import Target
@@ -25,7 +26,7 @@ from gatewright.model.codec import decode
 from gatewright.model.core import Pod, Service, ServicePort
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.meta import Key
-from gatewright.topology import RefusalKey
+from gatewright.topology import Certificate, Origin, RefusalKey
 
 EDGE = Key("infra", "edge-of-the-world")
 ALB = StackKey("prod", "alb", str(EDGE))
@@ -275,3 +276,18 @@ def test_a_rule_that_one_port_leaves_out_and_another_serves_is_served_without_th
 def test_a_rule_of_which_a_match_is_left_out_is_refused() -> None:
     told = (Told(ROUTE, "1", 1, True, "no"), Told(ROUTE, "1", 1), Told(ROUTE, "1", 0))
     assert [each.rule for each in refusals([told])] == [1]
+
+
+# --- certificates by date --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(-60, ""), (0.9, ""), (10, "the certificate is not valid before 2026-01-01T00:10:00Z")],
+)
+def test_a_certificate_of_this_very_minute_is_valid(minutes: float, told: str) -> None:
+    """The clock tells whole minutes, once a minute: one that was issued a moment ago is ahead of it."""
+    now, certificate = datetime(2026, 1, 1, tzinfo=UTC), Certificate(EDGE, b"", b"", Origin("Secret", EDGE, "1"))
+    found = Importable(certificate, valid=(now + timedelta(minutes=minutes), now + timedelta(days=1)))
+    assert out_of_date(found, now).startswith(told)
+    assert bool(out_of_date(found, now)) == bool(told)

@@ -203,10 +203,8 @@ def _story(parent: RouteParentStatus) -> list[tuple[str, str, str, str]]:
 
 def standing_problems(inputs: Inputs, *resolutions: Resolution) -> list[News]:
     """Everything that is wrong as things stand, for the report at the start; the resolutions are of these inputs."""
-    found = _leading_nowhere(inputs)
-    for resolution in resolutions:
-        found += _wrong_in(inputs, resolution)
-    return found
+    wrong = [news for resolution in resolutions for news in _wrong_in(inputs, resolution)]
+    return [*wrong, *_leading_nowhere(inputs)]
 
 
 def _leading_nowhere(inputs: Inputs) -> list[News]:
