@@ -18,8 +18,11 @@ def most_connections() -> int:
     return 1 << 20 if files == resource.RLIM_INFINITY else max(64, (files - _LISTENING) * 9 // 20)
 
 
-def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]:
-    """A Bootstrap message as JSON. Both sockets are UNIX domain sockets; nothing listens on a port."""
+def bootstrap(node: str, ads_socket: Path, admin_socket: Path, *, source: str | None = None) -> dict[str, Any]:
+    """A Bootstrap message as JSON. Both sockets are UNIX domain sockets; nothing listens on a port.
+
+    Connections to endpoints are made from the address `source`, where there is one.
+    """
     ads = {"ads": {}, "resource_api_version": "V3"}
     http2_options = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -70,6 +73,7 @@ def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]
                 }
             ]
         },
+        "cluster_manager": {"upstream_bind_config": _from(source)} if source else {},
         # Thousands of clusters and virtual hosts: their statistics are made when first used.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "layered_runtime": {
@@ -85,3 +89,7 @@ def bootstrap(node: str, ads_socket: Path, admin_socket: Path) -> dict[str, Any]
             ]
         },
     }
+
+
+def _from(address: str) -> dict[str, Any]:
+    return {"source_address": {"address": address, "port_value": 0}}

@@ -31,10 +31,13 @@ class EnvoyEdge:
         ports: Source[PortKey, PortState],
         *,
         concurrency: int = 2,
+        source: str | None = None,
         on_exit: Callable[[int, float], None] | None = None,
     ) -> None:
+        """`source` is the address from which endpoints are connected to; None is any."""
         self.target = EnvoyTarget(flow, topology, bindings, rejections, ports)
         self._concurrency = concurrency
+        self._source = source
         self._on_exit = on_exit
         self._stack = AsyncExitStack()
 
@@ -49,7 +52,7 @@ class EnvoyEdge:
             self.process = await stack.enter_async_context(
                 EnvoyProcess(
                     directory,
-                    bootstrap("gatewright", self.server.socket, directory / "admin.sock"),
+                    bootstrap("gatewright", self.server.socket, directory / "admin.sock", source=self._source),
                     concurrency=self._concurrency,
                     on_exit=self._on_exit,
                 )

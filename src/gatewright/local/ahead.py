@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from ipaddress import IPv4Network
 
 from gatewright.local.aws.process import AwsProcess
 from gatewright.local.block import Block
@@ -32,11 +33,12 @@ class EdgeError(Exception):
 class Ahead:
     """A claimed block of addresses and, with `aws`, an emulated AWS that starts (`async with`; doesn't wait for it).
 
-    The clocks of the AWS run `pace` times as fast as they say.
+    The clocks of the AWS run `pace` times as fast as they say. Without `seed` its account is empty.
     """
 
-    def __init__(self, *, aws: bool = False, pace: float = 1.0) -> None:
+    def __init__(self, *, aws: bool = False, pace: float = 1.0, seed: bool = True) -> None:
         self.pace = pace
+        self._seed = seed
         self.aws: AwsProcess | None = None
         self.on_exit: Callable[[int], None] | None = None
         """Called when the emulated AWS ends by itself, with its exit status."""
@@ -49,9 +51,13 @@ class Ahead:
         async with AsyncExitStack() as stack:
             self.block = stack.enter_context(contextlib.closing(Block()))
             if self._wanted:
-                network = _ELSEWHERE if self.block.shared else self.block.network
                 self.aws = AwsProcess(
-                    network, pace=self.pace, cluster=CLUSTER, on_exit=self._ended, on_remark=self._remarked
+                    self.network,
+                    pace=self.pace,
+                    cluster=CLUSTER,
+                    seed=self._seed,
+                    on_exit=self._ended,
+                    on_remark=self._remarked,
                 )
                 try:
                     await self.aws.start()
@@ -63,6 +69,11 @@ class Ahead:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    @property
+    def network(self) -> IPv4Network:
+        """Of the VPC: a /16."""
+        return IPv4Network(_ELSEWHERE) if self.block.shared else self.block.network
 
     def _remarked(self, text: str) -> None:
         if self.on_remark:

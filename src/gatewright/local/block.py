@@ -55,6 +55,16 @@ class Block:
         return self._hosts(0, 1, 250)
 
     @property
+    def proxy(self) -> str:
+        """The address from which the Gateways' proxy connects to pods."""
+        return "127.0.0.1" if self.shared else str(self.network.network_address + 251)
+
+    @property
+    def node(self) -> str:
+        """The address from which pods are probed."""
+        return "127.0.0.1" if self.shared else str(self.network.network_address + 252)
+
+    @property
     def pods(self) -> ipaddress.IPv4Network:
         """The range for pods; of one address where everything is shared."""
         return self.network if self.shared else ipaddress.IPv4Network((int(self.network.network_address) + 0x8000, 17))

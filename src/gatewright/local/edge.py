@@ -32,6 +32,7 @@ from gatewright.local.apply import Applier
 from gatewright.local.aws.process import AwsProcessError
 from gatewright.local.block import Block
 from gatewright.local.certificates import Authority
+from gatewright.local.guard import Guard
 from gatewright.local.infrastructure import CLASSES, Infrastructure
 from gatewright.local.manifests import Manifests, Problem
 from gatewright.local.news import News, Newsroom, routes_by_kind, standing_problems
@@ -66,15 +67,22 @@ class LocalEdge:
         aws: bool = False,
         pace: float = 1.0,
         ahead: Ahead | None = None,
+        controllers: bool = True,
+        guarded: bool = False,
     ) -> None:
         """`aws`: with an emulated AWS, whose clocks run `pace` times as fast as they say.
 
         Both are for an edge of its own; an `ahead` that is given is entered already, and belongs to the caller.
+        Without `controllers` nobody here looks after load balancers: that is left to pods. With `guarded`, policies of
+        the cluster keep from its pods whom they keep from them in a mesh and a network that enforces them.
         """
         self._publish = publish
         self._ahead = ahead
         self._aws = aws
         self._pace = pace
+        self._controllers = controllers
+        self._guarded = guarded
+        self.guard: Guard | None = None
         self._cloud: LocalCloud | None = None
         self._balanced_secrets: list[GeneratedSecrets] = []
         self._data_dir = data_dir
@@ -125,7 +133,10 @@ class LocalEdge:
         for name, controller in CLASSES.items():
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
 
-        workloads = Workloads(self.client, addresses=_pod_addresses(block), backends=self._backends)
+        if self._guarded and not block.shared:  # who shares an address with everybody can't be told from them
+            guard = Guard(self.client, self.inputs, self.resolution, proxy=block.proxy, node=block.node)
+            self.guard = await stack.enter_async_context(guard)
+        workloads = Workloads(self.client, addresses=_pod_addresses(block, self.guard), backends=self._backends)
         self._workloads = await stack.enter_async_context(workloads)
         server.logs.register(workloads.logs)
 
@@ -154,6 +165,7 @@ class LocalEdge:
             self.inputs.rejections,
             self.inputs.ports,
             concurrency=min(2, os.cpu_count() or 1),
+            source=block.proxy if self.guard else None,
             on_exit=self._envoy_died,
         )
         self._envoy = await stack.enter_async_context(envoy)
@@ -174,6 +186,7 @@ class LocalEdge:
         if ahead.aws:
             ahead.on_exit = self._aws_died
             ahead.on_remark = lambda text: self._publish(News("bad", "AWS", text))
+        if ahead.aws and self._controllers:
             # Imported here, since most edges have no cloud around them.
             from gatewright.local.cloud import LocalCloud
 
@@ -391,9 +404,13 @@ def _unhealthy(text: str) -> News:
     return News("bad", subject, words)
 
 
-def _pod_addresses(block: Block) -> PodAddresses:
+def _pod_addresses(block: Block, guard: Guard | None) -> PodAddresses:
     """Addresses for pods: each its own, where the block has any to give."""
-    return PodAddresses(own=False) if block.shared else PodAddresses(str(block.pods))
+    if block.shared:
+        return PodAddresses(own=False)
+    if guard is None:
+        return PodAddresses(str(block.pods))
+    return PodAddresses(str(block.pods), doorkeeper=guard, probe=block.node)
 
 
 def _gateway_class(name: str, controller: str) -> dict[str, Any]:

@@ -1,8 +1,33 @@
-"""The edge of `--target local`, which runs on in the background; how it is started, found and stopped."""
+"""The edge of `--target local`, which runs on in the background; how it is started, found and stopped.
+
+In its folder are `edge.json` (a `RehearsalEdge`, once it is ready), `log`, and `lock`, which it holds as long as it
+runs: so nobody takes another process for it, and one that was killed is known to be gone.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
 import msgspec
+
+from gatewright.local.aws.endpoint import surroundings
+
+_START_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+_TAIL = 20
+
+
+class RehearsalError(Exception):
+    """The edge didn't start or stop; the text says why, and what to do."""
 
 
 class RehearsalEdge(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +48,133 @@ class RehearsalEdge(msgspec.Struct, frozen=True, kw_only=True):
     public_subnet_cidrs: tuple[str, ...]
     private_subnet_cidrs: tuple[str, ...]
     zones: tuple[str, ...]
-    sockets: dict[str, str]
-    """Where load balancers are really open, `HOST:PORT` by `ADDRESS:PORT`, where that isn't the same."""
     repository: str
     """The repository's URL that its Argo CD has as a folder."""
+
+    async def sockets(self) -> dict[str, str]:
+        """Where load balancers are really open, `HOST:PORT` by the `ADDRESS:PORT` that the API says.
+
+        They differ where a port may not be bound, or there is one loopback address only.
+        """
+        from aiohttp import ClientSession
+
+        url = f"{self.aws['AWS_ENDPOINT_URL']}/_gatewright/sockets"
+        async with ClientSession() as session, session.get(url) as answer:
+            answer.raise_for_status()
+            found: dict[str, str] = await answer.json()
+        return found
+
+
+def find(folder: Path) -> RehearsalEdge | None:
+    """The edge that runs in this folder; None where none does."""
+    if not _runs(folder):
+        return None
+    try:
+        return msgspec.json.decode((folder / "edge.json").read_bytes(), type=RehearsalEdge)
+    except (OSError, msgspec.DecodeError):
+        return None  # it starts, or ends, at this moment
+
+
+async def start(folder: Path, tree: Path, repository: str) -> RehearsalEdge:
+    """Start an edge in the background, whose Argo CD has `tree` as `repository`. Returns once it is ready.
+
+    An edge that runs there already is the one, if its repository is the same. Raises RehearsalError.
+    """
+    running = find(folder)
+    if running and running.repository == repository:
+        return running
+    await stop(folder)
+    with _clean(folder) as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "gatewright.platform.edge", str(folder), str(tree), repository),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=surroundings(os.environ, {}),
+        )
+    ended = asyncio.ensure_future(process.wait())
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while not (found := find(folder)):
+                if ended.done():
+                    raise RehearsalError(
+                        f"the local edge ended with {process.returncode} while it started:\n{_tail(folder)}"
+                    )
+                await asyncio.sleep(_LOOK_SECONDS)
+    except BaseException as error:
+        ended.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        if isinstance(error, TimeoutError):
+            raise RehearsalError(
+                f"the local edge wasn't ready after {_START_SECONDS:.0f} s:\n{_tail(folder)}"
+            ) from None
+        raise
+    return found
+
+
+async def stop(folder: Path) -> bool:
+    """Stop the edge of this folder and wait until it is gone. Returns whether there was one. Raises RehearsalError."""
+    number = _pid(folder) if _runs(folder) else None
+    if number is None:
+        return False
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, wanted)
+        if await _gone(folder, _STOP_SECONDS):
+            return True
+    raise RehearsalError(f"the local edge, process {number}, doesn't end; see {folder / 'log'}")
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Be the edge of this folder. Raises RehearsalError where another one is."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RehearsalError(f"{folder}: another edge runs in this folder") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+async def _gone(folder: Path, seconds: float) -> bool:
+    """Whether the lock is given back in time. The system tells nobody when it is, so it is looked at often."""
+    last = asyncio.get_running_loop().time() + seconds
+    while runs := _runs(folder):
+        if asyncio.get_running_loop().time() > last:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return not runs
+
+
+def _clean(folder: Path) -> BinaryIO:
+    """The log of a new edge, in a folder that says nothing of an old one."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "edge.json").unlink(missing_ok=True)
+    return (folder / "log").open("wb")
+
+
+def _runs(folder: Path) -> bool:
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _pid(folder: Path) -> int | None:
+    text = (folder / "lock").read_text()
+    return int(text) if text.isdecimal() else None
+
+
+def _tail(folder: Path) -> str:
+    return "\n".join((folder / "log").read_text(errors="replace").splitlines()[-_TAIL:])

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Doorkeeper(Protocol):
+    """Says who may connect to a pod."""
+
+    def admits(self, peer: str, address: str, port: int) -> bool:
+        """Whether the client at the address `peer` may connect to the pod at `address`, or stay connected."""
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Be told when that may have changed, until what is returned is called."""
+
 
 SHARED = "127.0.0.1"
 """The address of every pod where the system has no others on loopback."""
@@ -14,9 +27,20 @@ class PodAddresses:
 
     With `own` of False, or where addresses of `network` can't be bound (macOS has 127.0.0.1 alone), every pod shares
     127.0.0.1 and its ports have to be ephemeral. `own` of None finds out.
+
+    `doorkeeper` says who may connect to them; None is everybody. `probe` is the address from which they are probed.
     """
 
-    def __init__(self, network: str = "127.32.0.0/16", own: bool | None = None) -> None:
+    def __init__(
+        self,
+        network: str = "127.32.0.0/16",
+        own: bool | None = None,
+        *,
+        doorkeeper: Doorkeeper | None = None,
+        probe: str | None = None,
+    ) -> None:
+        self.doorkeeper = doorkeeper
+        self.probe = probe
         self._network = ipaddress.IPv4Network(network)
         if not self._network.is_loopback:
             raise ValueError(f"pod network: found {network}, expected a part of 127.0.0.0/8")

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
-from typing import Protocol
+import struct
+from typing import Protocol, cast
+
+from gatewright.local.workloads.addresses import Doorkeeper
 
 _HANDSHAKE_SECONDS = 10.0
+_BACKLOG = 1024
+_RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: closing resets the connection."""
 
 
 class Connection(Protocol):
@@ -28,7 +36,7 @@ class Listener:
         self.port = 0
         """The port that it listens on, once it has started."""
         self.draining = False
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | _Door | None = None
         self._connections: set[Connection] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -37,13 +45,20 @@ class Listener:
         """What speaks on a new connection."""
         raise NotImplementedError
 
-    async def start(self, address: str, port: int) -> None:
-        """Listen on `address`; port 0 picks a free one. Raises OSError when the port can't be had."""
+    async def start(self, address: str, port: int, doorkeeper: Doorkeeper | None = None) -> None:
+        """Listen on `address`; port 0 picks a free one. Raises OSError when the port can't be had.
+
+        Connections of a client whom the doorkeeper doesn't let in are reset before a byte is read.
+        """
         loop = asyncio.get_running_loop()
         timeout = _HANDSHAKE_SECONDS if self.tls else None
-        self._server = await loop.create_server(
-            self.connect, address, port, backlog=1024, ssl=self.tls, ssl_handshake_timeout=timeout
-        )
+        if doorkeeper:
+            door = self._server = _Door(self, doorkeeper)
+            door.open(address, port)
+        else:
+            self._server = await loop.create_server(
+                self.connect, address, port, backlog=_BACKLOG, ssl=self.tls, ssl_handshake_timeout=timeout
+            )
         self.address, self.port = address, self._server.sockets[0].getsockname()[1]
 
     async def drain(self, seconds: float) -> None:
@@ -78,3 +93,63 @@ class Listener:
         self._connections.discard(connection)
         if not self._connections:
             self._quiet.set()
+
+
+class _Door:
+    """A listening socket that looks at who comes before it takes a connection, and again when that may have changed."""
+
+    def __init__(self, listener: Listener, doorkeeper: Doorkeeper) -> None:
+        self._listener = listener
+        self._doorkeeper = doorkeeper
+        self.sockets: list[socket.socket] = []
+        self._taking: set[asyncio.Task[None]] = set()
+        self._taken: dict[asyncio.WriteTransport, str] = {}
+        self._unsubscribe = doorkeeper.subscribe(self._look_again)
+
+    def open(self, address: str, port: int) -> None:
+        """Listen. Raises OSError."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+        listening.setblocking(False)
+        self.sockets = [listening]
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def close(self) -> None:
+        """Listen no more; what is connected stays so."""
+        self._unsubscribe()
+        for listening in self.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
+        self.sockets = []
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # none is left, or it has gone already
+            while True:
+                connection, (peer, *_) = listening.accept()
+                if self._admits(peer):
+                    task = asyncio.get_running_loop().create_task(self._take(connection, peer))
+                    self._taking.add(task)
+                    task.add_done_callback(self._taking.discard)
+                else:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    connection.close()
+
+    def _admits(self, peer: str) -> bool:
+        return self._doorkeeper.admits(peer, self._listener.address, self._listener.port)
+
+    async def _take(self, connection: socket.socket, peer: str) -> None:
+        connection.setblocking(False)
+        tls = self._listener.tls
+        timeout = _HANDSHAKE_SECONDS if tls else None
+        with contextlib.suppress(OSError):  # a handshake that fails
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                self._listener.connect, connection, ssl=tls, ssl_handshake_timeout=timeout
+            )
+            self._taken = {each: of for each, of in self._taken.items() if not each.is_closing()}
+            self._taken[cast("asyncio.WriteTransport", transport)] = peer  # uvloop's is one in all but its bases
+
+    def _look_again(self) -> None:
+        admitted = {peer: self._admits(peer) for peer in set(self._taken.values())}
+        for transport, peer in self._taken.items():
+            if not admitted[peer]:
+                transport.abort()

@@ -19,10 +19,10 @@ Resolve = Callable[[int | str], int | None]
 """The port that really listens for a probe's port, a number or a name; None when there is none."""
 
 
-async def perform(probe: core.Probe, address: str, resolve: Resolve) -> str:
+async def perform(probe: core.Probe, address: str, resolve: Resolve, source: str | None = None) -> str:
     """Probe once. Returns why it failed, worded as a kubelet words it, or an empty string for success.
 
-    `exec` probes pass: there is no program to run.
+    It connects from the address `source`, where there is one and what is probed isn't gRPC. `exec` probes pass: there is no program to run.
     """
     if probe.grpc:
         port = resolve(probe.grpc.port)
@@ -37,8 +37,8 @@ async def perform(probe: core.Probe, address: str, resolve: Resolve) -> str:
     try:
         async with asyncio.timeout(probe.timeout_seconds):
             if probe.http_get:
-                return await _http_get(probe.http_get, host, port)
-            _, writer = await asyncio.open_connection(host, port)
+                return await _http_get(probe.http_get, host, port, source)
+            _, writer = await asyncio.open_connection(host, port, local_addr=(source, 0) if source else None)
             writer.close()
             return ""
     except TimeoutError:
@@ -47,13 +47,13 @@ async def perform(probe: core.Probe, address: str, resolve: Resolve) -> str:
         return f"dial tcp {host}:{port}: {error}"
 
 
-async def _http_get(action: core.HttpGetAction, host: str, port: int) -> str:
+async def _http_get(action: core.HttpGetAction, host: str, port: int, source: str | None) -> str:
     context = None
     if action.scheme.upper() == "HTTPS":
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # as a kubelet: it asks whether the pod answers, not who it is
-    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    reader, writer = await asyncio.open_connection(host, port, ssl=context, local_addr=(source, 0) if source else None)
     try:
         headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/1.33", "Accept": "*/*", "Connection": "close"}
         headers.update((header.name, header.value) for header in action.http_headers)

@@ -1,0 +1,78 @@
+"""What stands in for a cloud's account and a cluster when the reference platform is rehearsed on one machine.
+
+An edge whose AWS is empty: Terraform fills it. Node groups that Terraform makes become nodes, Argo CD's stand-in brings
+about what the repository says, and our controllers run as pods, from the chart, with the rights that it gives them.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import structlog
+
+from gatewright.aws.client import Aws
+from gatewright.local.ahead import Ahead, EdgeError
+from gatewright.local.argocd import ArgoCD
+from gatewright.local.aws.endpoint import CREDENTIALS, REGION
+from gatewright.local.aws.process import AwsProcess, AwsProcessError
+from gatewright.local.edge import LocalEdge
+from gatewright.local.news import News
+from gatewright.local.nodes import NodeGroups
+
+_log = structlog.get_logger(__name__)
+
+
+class Network:
+    """What the VPC has to be like, so that each address in it answers on this machine."""
+
+    def __init__(self, vpc: IPv4Network) -> None:
+        """`vpc` is a /16: pods have its upper half, Gateways its first addresses."""
+        self.vpc = vpc
+        self.zones = (f"{REGION}a", f"{REGION}b")
+        self.private = (self._part(0, 18), self._part(0x8000, 17))
+        self.public = (self._part(0x4000, 20), self._part(0x5000, 20))
+
+    def _part(self, offset: int, length: int) -> IPv4Network:
+        return IPv4Network((int(self.vpc.network_address) + offset, length))
+
+
+class Rehearsal:
+    """Runs all of it while the context lasts."""
+
+    def __init__(self, tree: Path, repository: str) -> None:
+        """`tree` is the folder that Argo CD takes for the repository with this URL."""
+        self._tree = tree
+        self._repository = repository
+        self._stack = AsyncExitStack()
+        self.aws: AwsProcess
+        self.edge: LocalEdge
+        self.network: Network
+
+    async def __aenter__(self) -> Rehearsal:
+        async with AsyncExitStack() as stack:
+            ahead = await stack.enter_async_context(Ahead(aws=True, seed=False))
+            assert ahead.aws
+            self.aws, self.network = ahead.aws, Network(ahead.network)
+            try:
+                await ahead.aws.ready()
+            except (AwsProcessError, TimeoutError) as error:
+                raise EdgeError(f"the emulated AWS can't start: {error}") from error
+            self.edge = await stack.enter_async_context(LocalEdge(_tell, ahead=ahead, controllers=False, guarded=True))
+            self.edge.newsroom.hold = False
+            self.edge.write_ca()
+            aws = await stack.enter_async_context(
+                Aws(region=REGION, endpoint_url=ahead.aws.url, credentials=CREDENTIALS)
+            )
+            await stack.enter_async_context(NodeGroups(self.edge.client, aws))
+            await stack.enter_async_context(ArgoCD(self.edge.client, {self._repository: self._tree}))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+def _tell(news: News) -> None:
+    _log.info(news.text, about=news.subject, level=news.level)

@@ -1,0 +1,72 @@
+"""The process that runs the edge of `--target local`: `python -m gatewright.platform.edge FOLDER TREE REPOSITORY`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from gatewright.local.ahead import EdgeError
+from gatewright.local.rehearsal import Rehearsal
+from gatewright.platform.rehearsal import RehearsalEdge, RehearsalError, held
+
+_ORPHAN_SECONDS = 2.0
+
+
+async def run(folder: Path, tree: Path, repository: str) -> None:
+    """Run the edge until SIGTERM or SIGINT, or until somebody takes its folder away. Raises EdgeError."""
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    async with Rehearsal(tree, repository) as rehearsal:
+        edge = RehearsalEdge(
+            pid=os.getpid(),
+            boot=secrets.token_hex(8),
+            kubeconfig=str(rehearsal.edge.kubeconfig),
+            ca=str(rehearsal.edge.ca),
+            aws=rehearsal.aws.environment,
+            dns=":".join(map(str, rehearsal.aws.dns)),
+            vpc_cidr=str(rehearsal.network.vpc),
+            public_subnet_cidrs=tuple(map(str, rehearsal.network.public)),
+            private_subnet_cidrs=tuple(map(str, rehearsal.network.private)),
+            zones=rehearsal.network.zones,
+            repository=repository,
+        )
+        place = folder / "edge.json"
+        _write(place, msgspec.json.format(msgspec.json.encode(edge), indent=2) + b"\n")
+        while not ending.is_set() and place.exists():
+            try:
+                await asyncio.wait_for(ending.wait(), _ORPHAN_SECONDS)
+            except TimeoutError:
+                continue
+    place.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def main() -> int:
+    """Run it; standard error is its log. Returns the exit status."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    folder, tree, repository = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    try:
+        with held(folder):
+            asyncio.run(run(folder, tree, repository))
+    except (EdgeError, RehearsalError) as error:
+        structlog.get_logger(__name__).error("the edge can't run", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
