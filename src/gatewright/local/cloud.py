@@ -110,6 +110,9 @@ class LocalCloud:
         )
         self._authority = authority
         self._described = asyncio.Event()
+        self._wanted = asyncio.Event()
+        for each in self.resolutions:
+            each.gateways.subscribe(lambda _: self.want())
         self._provisioner = FrontProvisioner(self.aws, authority.issue, authority.pem)
         self._started: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
@@ -134,6 +137,7 @@ class LocalCloud:
         """What Gateways ask for names what the description makes: certificates, web ACLs, buckets."""
         await self.started()
         await self._described.wait()
+        await self._wanted.wait()
         await self.aws.call("s3", "create_bucket", Bucket=_BUCKET)
         for controller in (self.gateways, self._records, self._certificates):
             await self._gateways_stack.enter_async_context(controller)
@@ -153,8 +157,14 @@ class LocalCloud:
             await stack.enter_async_context(self._edge_bindings)
             self._stack = stack.pop_all()
 
+    def want(self) -> None:
+        """Start the controllers of Gateways and Ingresses that are load balancers, and of DNS records."""
+        self._wanted.set()
+
     async def update(self, front: FrontManifest | None) -> tuple[list[Problem], list[str]]:
         """Make what the edge description says; see `FrontProvisioner.update`."""
+        if front and front.description.hosted_zones:
+            self.want()
         await self.started()
         try:
             return await self._provisioner.update(front)
@@ -235,7 +245,7 @@ class LocalCloud:
         await self._services.idle()
         await self._edge_bindings.caught_up()
         await self._edge_bindings.idle()
-        if self._described.is_set():
+        if self._described.is_set() and self._wanted.is_set():
             await asyncio.shield(self._following)
             await self.gateways.caught_up()
             await self.gateways.idle()

@@ -312,6 +312,8 @@ class LocalEdge:
                     # Perhaps only because nothing has been seen yet: let all come to where it leads, and look again.
                     await self._settle()
                     if not self._stirred.is_set() and not self.pending():
+                        if self._cloud:
+                            self._cloud.want()  # what is applied by other means from now on
                         return []
         except TimeoutError:
             return self.pending() or ["the proxy has not taken the whole configuration"]
@@ -344,6 +346,8 @@ class LocalEdge:
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
         for name, controller in offered_ingress_classes(manifests).items():
             await self.client.apply(_ingress_class(name, controller), field_manager=_FIELD_MANAGER)
+        if any(manifest.kind == "Ingress" for manifest in manifests.objects):
+            self._cloud.want()
         try:
             (problems, done), (in_front, made) = await asyncio.gather(
                 self.applier.update(manifests), self._cloud.update(manifests.front)
