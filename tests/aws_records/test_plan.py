@@ -54,6 +54,17 @@ def test_a_new_name_gets_its_record_and_a_marker_in_one_step() -> None:
     assert not planned([wish("shop.example.com")], ours("shop.example.com")).steps
 
 
+def test_the_marker_of_a_zones_own_name_is_within_the_zone() -> None:
+    found = planned([wish("example.com")], options=SYNC)
+    assert [brief(step) for step in found.steps] == [["CREATE A example.com", "CREATE TXT extdns-a.example.com"]]
+    made = [change.record for change in found.steps[0].changes]
+    assert not planned([wish("example.com")], made, SYNC).steps
+    gone = planned([], made, SYNC)
+    assert [brief(step) for step in gone.steps] == [["DELETE A example.com", "DELETE TXT extdns-a.example.com"]]
+    # In the zone above it is a name like any other.
+    assert marker_name("dev.example.com", "A", zone="example.com") == "a-dev.example.com"
+
+
 def test_ours_is_changed() -> None:
     found = planned([wish("shop.example.com")], ours("shop.example.com", OTHER))
     assert brief(found.steps[0]) == ["UPSERT A shop.example.com"]

@@ -10,8 +10,9 @@ from msgspec import Struct, field
 
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import NotFound
+from gatewright.aws.views import read_tags
 
-KEY_TYPES = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
+_KEY_TYPES = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
 """All that ACM knows, each of which load balancers take. Unless they are asked for, ACM lists RSA_2048 at most."""
 
 
@@ -30,17 +31,21 @@ class AcmCertificate(Struct, frozen=True):
     tags: dict[str, str] = field(default_factory=dict)
 
 
+async def list_certificates(aws: Aws) -> list[dict[str, Any]]:
+    """All CertificateSummaries of the account in this region: acm:ListCertificates. Raises `AwsError`."""
+    return await aws.pages(
+        "acm", "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(_KEY_TYPES)}
+    )
+
+
 async def read_certificates(aws: Aws) -> dict[str, AcmCertificate]:
     """All certificates of the account in this region, by ARN.
 
     acm:ListCertificates; acm:DescribeCertificate for those with more names than the list shows;
     acm:ListTagsForCertificate for those that were imported. Raises `AwsError`.
     """
-    summaries = await aws.pages(
-        "acm", "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(KEY_TYPES)}
-    )
     found = {}
-    for raw in summaries:
+    for raw in await list_certificates(aws):
         arn = raw["CertificateArn"]
         try:
             # A list without the names is that of an ACM which has no room for them in a summary.
@@ -63,7 +68,7 @@ def read_certificate(raw: Mapping[str, Any], tags: Iterable[Mapping[str, str]] =
         status=raw.get("Status", ""),
         not_after=raw.get("NotAfter"),
         in_use_by=tuple(sorted(raw.get("InUseBy") or ())),
-        tags={tag["Key"]: tag.get("Value", "") for tag in tags},
+        tags=read_tags(tags),
     )
 
 

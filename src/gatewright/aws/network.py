@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AccessDenied
+from gatewright.aws.views import read_tags
 
 _ROOM = 8  # free addresses that a load balancer needs in a subnet (ALB user guide, "Subnets for your load balancer")
 _ROLES = ("kubernetes.io/role/elb", "kubernetes.io/role/internal-elb")
@@ -106,7 +107,10 @@ async def read_network(aws: Aws, vpc: str = "", cluster: str = "") -> Network:
             sorted((_subnet(raw, public) for raw in subnets if raw["VpcId"] == chosen), key=lambda subnet: subnet.id)
         ),
         security_groups=tuple(
-            sorted((SecurityGroup(raw["GroupId"], _tags(raw)) for raw in groups), key=lambda group: group.id)
+            sorted(
+                (SecurityGroup(raw["GroupId"], read_tags(raw.get("Tags"))) for raw in groups),
+                key=lambda group: group.id,
+            )
         ),
         allocations={
             raw["PublicIp"]: raw["AllocationId"]
@@ -146,7 +150,7 @@ def choose_vpc(
     if vpc:
         known = ", ".join(sorted(ids)) or "none"
         return (vpc, "") if vpc in ids else ("", f"VPC {vpc} does not exist in this region and account; found {known}")
-    tags = [(raw["VpcId"], _tags(raw)) for raw in subnets]
+    tags = [(raw["VpcId"], read_tags(raw.get("Tags"))) for raw in subnets]
     ours = {id_ for id_, own in tags if f"kubernetes.io/cluster/{cluster}" in own}
     roles = {id_ for id_, own in tags if any(role in own for role in _ROLES)}
     for candidates in (ours, roles, set(ids)):
@@ -165,7 +169,7 @@ def _subnet(raw: Mapping[str, Any], public: Mapping[str, bool] | None) -> Subnet
         id=raw["SubnetId"],
         zone=raw["AvailabilityZone"],
         cidr=raw.get("CidrBlock", ""),
-        tags=_tags(raw),
+        tags=read_tags(raw.get("Tags")),
         cidr_ipv6=next(filter(None, ipv6), ""),
         public=None if public is None else public.get(raw["SubnetId"], public[""]),
         crowded=raw.get("AvailableIpAddressCount", _ROOM) < _ROOM,
@@ -189,7 +193,3 @@ def _ranges(vpc: Mapping[str, Any]) -> tuple[str, ...]:
     further = [entry["CidrBlock"] for entry in vpc.get("CidrBlockAssociationSet") or ()]
     ipv6 = [entry["Ipv6CidrBlock"] for entry in vpc.get("Ipv6CidrBlockAssociationSet") or ()]
     return tuple(dict.fromkeys([vpc["CidrBlock"], *further, *ipv6]))
-
-
-def _tags(raw: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag.get("Value", "") for tag in raw.get("Tags") or ()}

@@ -16,6 +16,11 @@ from gatewright.aws.errors import NotFound
 _TAGGED_AT_ONCE = 20  # ELBv2 API reference, DescribeTags: resource ARNs a call
 
 
+def read_tags(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Tags, or attributes, as AWS's APIs list them."""
+    return {tag["Key"]: tag.get("Value") or "" for tag in tags or ()}
+
+
 class Zone(Struct, frozen=True):
     """Where a load balancer stands in one availability zone. Addresses are known for those that were asked for."""
 
@@ -198,7 +203,7 @@ async def tags_of(aws: Aws, arns: Iterable[str]) -> dict[str, dict[str, str]]:
     while left:
         some, left = left[:_TAGGED_AT_ONCE], left[_TAGGED_AT_ONCE:]
         for arn_tags in await _tags(aws, some):
-            found[arn_tags["ResourceArn"]] = {tag["Key"]: tag.get("Value", "") for tag in arn_tags.get("Tags") or ()}
+            found[arn_tags["ResourceArn"]] = read_tags(arn_tags.get("Tags"))
     return found
 
 
@@ -356,7 +361,7 @@ def key_values(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _attributes(answer: Mapping[str, Any]) -> dict[str, str]:
-    return {each["Key"]: each.get("Value") or "" for each in answer.get("Attributes") or ()}
+    return read_tags(answer.get("Attributes"))
 
 
 def _selection(**lists: Iterable[str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Controller's, `clientID` (or `clientId`, as its first version had it) and `clien
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final
 
@@ -182,8 +181,7 @@ class _Reading:
         if missing:
             self._object(field, name, f"Secret {key} has no {' and no '.join(missing)}; add it")
             return None
-        digest = hashlib.sha256(f"{client_id}\0{value}".encode()).hexdigest()
-        return ClientSecret(key, client_id, digest, value)
+        return ClientSecret.of(key, client_id, value)
 
     def _cognito(self, given: AuthenticateCognitoConfig, field: str) -> AuthenticateCognito:
         if not _USER_POOL.fullmatch(given.user_pool_arn):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Final, Literal, cast
 
@@ -102,8 +101,7 @@ def _client(key: Key, secret: Callable[[Key], Secret | None]) -> ClientSecret:
         except UnicodeDecodeError as error:
             raise Unusable(f"auth-idp-oidc with Secret {key}, whose data[{names[0]}] is no text") from error
     client_id, client_secret = values
-    digest = hashlib.sha256(f"{client_id}\0{client_secret}".encode()).hexdigest()
-    return ClientSecret(key, client_id, digest, client_secret)
+    return ClientSecret.of(key, client_id, client_secret)
 
 
 def _token(reader: Annotations) -> ValidateJwt | None:

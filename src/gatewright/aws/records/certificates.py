@@ -19,6 +19,7 @@ from gatewright.aws.errors import NotFound
 from gatewright.aws.records.names import is_record_name, plain
 from gatewright.aws.records.records import Record, Wish
 from gatewright.aws.stack.desired import CLUSTER_TAG
+from gatewright.aws.views import read_tags
 from gatewright.flow import Collection, Context
 from gatewright.resolve import Inputs, Resolution
 from gatewright.resolve.inputs import ObjectId
@@ -159,7 +160,7 @@ class RequestedCertificates:
             try:
                 if arn not in self._ours:
                     answer = await self._aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)
-                    tags = {tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags") or ()}
+                    tags = read_tags(answer.get("Tags"))
                     self._ours[arn] = self._tags.items() <= tags.items()
                 if self._ours[arn]:
                     found.append(await self._read(arn, raw.get("Status", "")))

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 _HERITAGE: Final = "external-dns"
 _TYPE: Final = "%{record_type}"
+_APEX: Final = "extdns-"
 
 
 class Claim(Struct, frozen=True):
@@ -33,21 +34,33 @@ class Affix(Struct, frozen=True):
     suffix: str = ""
 
 
-def marker_name(name: str, type_: str, affix: Affix = Affix()) -> str:  # noqa: B008 - immutable
-    """The name of the marker of the record that a name has of a type."""
+def marker_name(name: str, type_: str, affix: Affix = Affix(), zone: str = "") -> str:  # noqa: B008 - immutable
+    """The name of the marker of the record that a name has of a type.
+
+    That of the `zone`'s own name would be beside the zone, where external-dns leaves it unwritten (issue 4234). It is
+    where external-dns looks when it is told to (`--txt-prefix=extdns-%{record_type}.`), which is in every zone.
+    """
     kind = type_.lower()
     label, dot, rest = name.partition(".")
     if _TYPE not in affix.prefix + affix.suffix:
         label = f"{kind}-{label}"
     prefix, suffix = (part.lower().replace(_TYPE, kind) for part in (affix.prefix, affix.suffix))
-    return f"{prefix}{label}{suffix}{dot}{rest}"
+    found = f"{prefix}{label}{suffix}{dot}{rest}"
+    return found if name != zone or found.endswith(f".{zone}") else f"{_APEX}{kind}.{zone}"
 
 
-def marker_names(name: str, type_: str, affix: Affix = Affix(), *, alias: bool = False) -> tuple[str, ...]:  # noqa: B008
+def marker_names(
+    name: str,
+    type_: str,
+    affix: Affix = Affix(),  # noqa: B008
+    zone: str = "",
+    *,
+    alias: bool = False,
+) -> tuple[str, ...]:
     """The names that the marker of a record may have, by whatever release, the current one's first."""
-    found = [marker_name(name, type_, affix)]
+    found = [marker_name(name, type_, affix, zone)]
     if alias and type_ == "A":
-        found.append(marker_name(name, "CNAME", affix))
+        found.append(marker_name(name, "CNAME", affix, zone))
     if type_ != "AAAA":  # there were none of these before markers had types
         prefix, suffix = (part.lower().replace(_TYPE, "") for part in (affix.prefix, affix.suffix))
         label, dot, rest = name.partition(".")

@@ -233,7 +233,9 @@ class _Name:
     def _stand(self, record: Record) -> _Standing:
         claim: Claim | None = None
         markers: list[Record] = []
-        names = marker_names(self._name, record.type, self._options.affix, alias=record.alias is not None)
+        names = marker_names(
+            self._name, record.type, self._options.affix, self._zone.name, alias=record.alias is not None
+        )
         for name in names:
             found = self._records.marker(name)
             if found and found[1]:
@@ -279,13 +281,13 @@ class _Name:
         return Step(self._zone, self._name, tuple(dict.fromkeys(changes)))
 
     def _removal(self, each: _Standing, keep: Iterable[str]) -> list[Change]:
-        kept = {marker_name(self._name, type_, self._options.affix) for type_ in keep}
+        kept = {marker_name(self._name, type_, self._options.affix, self._zone.name) for type_ in keep}
         markers = (marker for marker in each.markers if marker.name not in kept)
         return [Change("DELETE", each.record), *(Change("DELETE", marker) for marker in markers)]
 
     def _marking(self, wish: Wish, type_: str) -> list[Change]:
         claim = Claim(self._options.owner, wish.resources[0])
-        name = marker_name(self._name, type_, self._options.affix)
+        name = marker_name(self._name, type_, self._options.affix, self._zone.name)
         marker = Record(name, "TXT", (claim_text(claim),), _MARKER_TTL)
         found = self._records.marker(name)
         if found is None:
@@ -325,7 +327,7 @@ class _Name:
                     "lead to a load balancer of this account or to IP addresses, or use another name",
                 )
         for type_ in sorted(types):
-            marker = marker_name(self._name, type_, self._options.affix)
+            marker = marker_name(self._name, type_, self._options.affix, self._zone.name)
             found_marker = self._records.marker(marker)
             if found_marker and (found_marker[1] is None or found_marker[1].owner != self._options.owner):
                 whose = f"of owner {found_marker[1].owner!r}" if found_marker[1] else "that is no marker"
@@ -376,9 +378,9 @@ def _orphans(zone: Zone, records: ZoneRecords, wanted: set[str], options: DnsOpt
     for name, found in records.by_name.items():
         for record in found:
             if record.type != "TXT" or name not in markers:
-                used.update(marker_names(name, record.type, options.affix, alias=record.alias is not None))
+                used.update(marker_names(name, record.type, options.affix, zone.name, alias=record.alias is not None))
     for name in wanted:
         for type_ in ADDRESS_TYPES:
-            used.update(marker_names(name, type_, options.affix))
+            used.update(marker_names(name, type_, options.affix, zone.name))
     left = (name for name in sorted(markers.keys() - used) if is_ours_to_write(name, options))
     return [Step(zone, name, (Change("DELETE", markers[name]),)) for name in left]

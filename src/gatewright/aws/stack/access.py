@@ -27,6 +27,7 @@ from gatewright.aws.stack.operations import (
 from gatewright.aws.stack.patience import Patience, Patient
 from gatewright.aws.stack.references import References
 from gatewright.aws.stack.security_changes import rule_differences
+from gatewright.aws.views import read_tags
 
 _CLUSTER = "kubernetes.io/cluster/"
 """Before a cluster's name, the tag of what is the cluster's in AWS."""
@@ -59,13 +60,13 @@ async def read_access(aws: Aws, cluster: str) -> ActualAccess:
         _groups(aws, {"Name": f"tag:{CLUSTER_TAG}", "Values": [cluster]}),
     )
     tag, value = BACKEND_GROUP_TAG
-    backend = sorted(each["GroupId"] for each in shared if _tags(each).get(tag) == value)
+    backend = sorted(each["GroupId"] for each in shared if read_tags(each.get("Tags")).get(tag) == value)
     group = backend[0] if backend else ""
     using = await _groups(aws, {"Name": "ip-permission.group-id", "Values": [group]}) if group else []
     found: dict[str, frozenset[SecurityRule]] = {}
     for raw in (*own, *using):
         rules = documents.read_permissions(raw.get("IpPermissions") or ())
-        marks = {name for name in _tags(raw) if name.startswith(_CLUSTER)}
+        marks = {name for name in read_tags(raw.get("Tags")) if name.startswith(_CLUSTER)}
         alone = marks == {f"{_CLUSTER}{cluster}"}
         ours = frozenset(each for each in rules if _is_ours(each, group, alone=alone))
         if ours:
@@ -75,10 +76,6 @@ async def read_access(aws: Aws, cluster: str) -> ActualAccess:
 
 async def _groups(aws: Aws, *filters: dict[str, Any]) -> list[dict[str, Any]]:
     return await aws.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=list(filters))
-
-
-def _tags(raw: dict[str, Any]) -> dict[str, str]:
-    return {each["Key"]: each.get("Value") or "" for each in raw.get("Tags") or ()}
 
 
 def _is_ours(rule: SecurityRule, backend_group: str, *, alone: bool) -> bool:

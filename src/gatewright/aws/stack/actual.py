@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct, structs
 
 from gatewright.aws import views
+from gatewright.aws.certificates import list_certificates
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AwsError, NotFound
 from gatewright.aws.stack import documents, rule_documents
@@ -50,9 +51,6 @@ __all__ = [
     "read",
     "read_all",
 ]
-
-KEY_TYPES = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
-"""ACM lists certificates with RSA keys of up to 2,048 bits only, unless it is asked for others (ACM API, Filters)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +123,7 @@ async def _find(aws: Aws, cluster: str, key: StackKey | None, bucket: str) -> _F
             "SecurityGroups",
             Filters=[{"Name": f"tag:{CLUSTER_TAG}", "Values": [cluster]}],
         ),
-        aws.pages("acm", "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(KEY_TYPES)}),
+        list_certificates(aws),
         aws.pages("elbv2", "describe_trust_stores", "TrustStores"),
         _bundles(aws, bucket, key.folder if key else bucket_folder(cluster)) if bucket else _nothing(),
     )
@@ -135,7 +133,7 @@ async def _find(aws: Aws, cluster: str, key: StackKey | None, bucket: str) -> _F
     ours = {arn for arn, marks in tags.items() if _is_of(marks, cluster, key)}
     candidates = [each.arn for each in groups if {*each.load_balancers} <= ours]
     tags |= await views.tags_of(aws, [*candidates, *trust_stores])
-    tags |= {each["GroupId"]: _tags(each.get("Tags")) for each in security_groups}
+    tags |= {each["GroupId"]: views.read_tags(each.get("Tags")) for each in security_groups}
     imported = [each for each in certificates if each.get("Type") == "IMPORTED"]
     found = _Found(balancers, groups, security_groups, imported, trust_stores, bundles, tags)
     if key is None:
@@ -160,17 +158,13 @@ def _is_of(tags: Mapping[str, str], cluster: str, key: StackKey | None) -> bool:
     return whose is not None and (whose == key if key else whose.cluster == cluster)
 
 
-def _tags(raw: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
-    return {each["Key"]: each.get("Value") or "" for each in raw or ()}
-
-
 async def _certificate_tags(aws: Aws, arns: Iterable[str]) -> dict[str, dict[str, str]]:
     async def tags_of(arn: str) -> tuple[str, dict[str, str]]:
         try:
             answer = await aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)
         except NotFound:  # it has gone since it was listed
             return arn, {}
-        return arn, _tags(answer.get("Tags"))
+        return arn, views.read_tags(answer.get("Tags"))
 
     return dict(await asyncio.gather(*map(tags_of, arns)))
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatewright.aws import views
+from gatewright.aws.certificates import list_certificates
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AlreadyExists, AwsError
 from gatewright.aws.stack import documents, rule_documents
 from gatewright.aws.stack import operations as op
-from gatewright.aws.stack.actual import KEY_TYPES, read_rule
+from gatewright.aws.stack.actual import read_rule
 from gatewright.aws.stack.desired import DesiredRule, StackKey
 from gatewright.aws.stack.holdings import ActualRule
 from gatewright.aws.stack.references import References
@@ -89,13 +90,10 @@ def _told(what: str, name: str, key: StackKey) -> str:
 
 
 async def _certificate(aws: Aws, tags: Mapping[str, str]) -> Found:
-    listed = await aws.pages(
-        "acm", "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(KEY_TYPES)}
-    )
-    for each in listed:
+    for each in await list_certificates(aws):
         if each.get("Type") == "IMPORTED" and not each.get("InUse"):
             answer = await aws.call("acm", "list_tags_for_certificate", CertificateArn=each["CertificateArn"])
-            if {tag["Key"]: tag.get("Value") or "" for tag in answer.get("Tags") or ()} == tags:
+            if views.read_tags(answer.get("Tags")) == tags:
                 return {"CertificateArn": each["CertificateArn"]}
     return None
 
@@ -127,7 +125,7 @@ async def instead(aws: Aws, operation: op.Operation, key: StackKey, names: Refer
 async def _security_group(aws: Aws, operation: op.CreateSecurityGroup) -> Found:
     filters = [{"Name": "group-name", "Values": [operation.name]}, {"Name": "vpc-id", "Values": [operation.vpc]}]
     for raw in await aws.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
-        tags = {tag["Key"]: tag.get("Value") or "" for tag in raw.get("Tags") or ()}
+        tags = views.read_tags(raw.get("Tags"))
         if operation.tags.items() <= tags.items():
             return {"GroupId": raw["GroupId"]}
     message = (

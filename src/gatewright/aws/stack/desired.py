@@ -6,6 +6,7 @@ carries in AWS, so that what was made is found again. A value that starts with `
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
@@ -80,6 +81,11 @@ class ClientSecret(Struct, frozen=True):
     client_id: str
     digest: str
     value: str = ""
+
+    @classmethod
+    def of(cls, secret: Key, client_id: str, value: str) -> ClientSecret:
+        """With the digest of these."""
+        return cls(secret, client_id, hashlib.sha256(f"{client_id}\0{value}".encode()).hexdigest(), value)
 
     def __repr__(self) -> str:
         return f"ClientSecret({self.secret})"

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from gatewright.aws import Aws
+from gatewright.aws.views import read_tags
 from gatewright.edge.nlb.annotations import Problem, Scheme, Settings
 
 _ROLE = {"internal": "kubernetes.io/role/internal-elb", "internet-facing": "kubernetes.io/role/elb"}
@@ -66,19 +67,15 @@ async def read_network(aws: Aws) -> Network:
                 zone=raw["AvailabilityZone"],
                 cidr=raw["CidrBlock"],
                 free=raw.get("AvailableIpAddressCount", 0),
-                tags=_tags(raw),
+                tags=read_tags(raw.get("Tags")),
             )
             for raw in subnets
         ),
         ranges={raw["VpcId"]: _ranges(raw) for raw in vpcs},
         security_groups=tuple(
-            SecurityGroup(raw["GroupId"], raw["VpcId"], _tags(raw).get("Name", "")) for raw in groups
+            SecurityGroup(raw["GroupId"], raw["VpcId"], read_tags(raw.get("Tags")).get("Name", "")) for raw in groups
         ),
     )
-
-
-def _tags(raw: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag.get("Value", "") for tag in raw.get("Tags") or ()}
 
 
 def _ranges(vpc: dict[str, Any]) -> tuple[str, ...]:

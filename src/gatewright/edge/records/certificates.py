@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import structlog
@@ -76,23 +75,17 @@ class CertificateRequests:
             "certificate requests", self._reconcile, settle=0.1, longest=1.0, transient=(ClusterError, AwsError)
         )
         self._running = False
-        self._stack = AsyncExitStack()
         self._wanted.subscribe(self._enqueue)
 
     async def __aenter__(self) -> CertificateRequests:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._work)
-            stack.callback(self._stop)
-            self._running = True
-            self._enqueue()
-            self._stack = stack.pop_all()
+        await self._work.__aenter__()
+        self._running = True
+        self._enqueue()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    def _stop(self) -> None:
         self._running = False
+        await self._work.__aexit__()
 
     async def idle(self) -> None:
         """Return when nothing is left to do for now; what is pending is looked at again later."""

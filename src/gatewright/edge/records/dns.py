@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
 
 import structlog
 from msgspec import structs
@@ -84,7 +83,6 @@ class DnsRecords:
             "dns records", self._reconcile, settle=0.1, longest=1.0, transient=(ClusterError, AwsError)
         )
         self._running = False
-        self._stack = AsyncExitStack()
         self._wishes.subscribe(self._wishes_changed)
         if hostnames:
             inputs.addresses.subscribe(self._enqueue)
@@ -92,19 +90,14 @@ class DnsRecords:
             bindings.subscribe(self._enqueue)
 
     async def __aenter__(self) -> DnsRecords:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._work)
-            stack.callback(self._stop)
-            self._running = True
-            self._enqueue()
-            self._stack = stack.pop_all()
+        await self._work.__aenter__()
+        self._running = True
+        self._enqueue()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    def _stop(self) -> None:
         self._running = False
+        await self._work.__aexit__()
 
     async def idle(self) -> None:
         """Return when all names have the records that they can have for now."""
