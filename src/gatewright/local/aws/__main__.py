@@ -2,8 +2,10 @@
 
 Writes JSON lines to its standard output: `{"url": ...}` when it answers, with the ids of what it holds, and
 `{"changed": [...]}` with the names of the sources of `CloudState` that changed, once for a burst. Reads JSON lines:
-`{"signer": {"certificate": ..., "private_key": ...}}` (PEM) is who signs what is requested of ACM. Ends when its
-standard input does, and at SIGTERM. Its log goes to standard error, as JSON lines.
+`{"signer": {"certificate": ..., "private_key": ...}}` (PEM) is who signs what is requested of ACM, and
+`{"cluster": {"endpoint": ..., "certificate_authority": ...}}` (PEM) the Kubernetes API of EKS clusters that are made
+from then on; each is answered by `{"obeyed": true}`. Ends when its standard input does, and at SIGTERM. Its log goes to
+standard error, as JSON lines.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cluster", default="gatewright", help="name of the EKS cluster")
     parser.add_argument("--endpoint", default="", help="URL of the cluster's Kubernetes API")
     parser.add_argument("--port", type=int, default=0, help="of the API; any free one by default")
+    parser.add_argument("--no-seed", action="store_true", help="an empty account: no VPC, no cluster")
     parser.add_argument("--no-traffic", action="store_true", help="the API alone: no load balancer listens")
     parser.add_argument("--verbose", action="store_true", help="log what it does, too")
     return parser.parse_args(argv)
@@ -60,22 +63,26 @@ async def run(
         cluster=options.cluster,
         endpoint=options.endpoint,
         port=options.port,
+        seed=not options.no_seed,
         traffic=not options.no_traffic,
     )
     async with aws:
         gc.freeze()  # moto's and botocore's models are a million objects; looking through them takes 70 ms each time
-        _say(out, url=aws.url, seeded=aws.seeded._asdict(), dns=aws.resolver.address)
+        _say(out, url=aws.url, seeded={} if options.no_seed else aws.seeded._asdict(), dns=aws.resolver.address)
         _tell_changes(aws.state, lambda names: _say(out, changed=names))
-        obeying = asyncio.create_task(_obey(aws, orders))
+        obeying = asyncio.create_task(_obey(aws, orders, out))
         await stop.wait()
         obeying.cancel()
 
 
-async def _obey(aws: EmulatedAws, orders: asyncio.Queue[dict[str, Any]]) -> None:
+async def _obey(aws: EmulatedAws, orders: asyncio.Queue[dict[str, Any]], out: TextIO) -> None:
     while True:
-        signer = (await orders.get()).get("signer")
-        if signer:
-            aws.sign_with(Authority.of(signer["certificate"].encode(), signer["private_key"].encode()))
+        match await orders.get():
+            case {"signer": {"certificate": str(certificate), "private_key": str(private_key)}}:
+                aws.sign_with(Authority.of(certificate.encode(), private_key.encode()))
+            case {"cluster": {"endpoint": str(endpoint), "certificate_authority": str(authority)}}:
+                aws.offer_cluster(endpoint, authority.encode())
+        _say(out, obeyed=True)
 
 
 def _say(out: TextIO, **line: Any) -> None:

@@ -18,7 +18,6 @@ from moto.core.base_backend import BackendDict
 from moto.core.common_models import BaseModel
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
-from moto.eks.models import eks_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.route53.models import route53_backends
@@ -26,6 +25,7 @@ from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from moto.wafv2.models import wafv2_backends
 
+from gatewright.local.aws.eks import eks_backends
 from gatewright.local.aws.endpoint import ACCOUNT, REGION
 
 LOCK = RLock()

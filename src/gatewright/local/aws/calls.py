@@ -21,15 +21,18 @@ PROTOCOLS: dict[str, Protocol] = {
     "eks": "rest-json",
     "elbv2": "query",
     "iam": "query",
+    "kms": "json",
+    "logs": "json",
     "route53": "rest-xml",
     "s3": "rest-xml",
+    "service-quotas": "json",
     "shield": "json",
     "sts": "query",
     "wafv2": "json",
 }
 """The emulated services by boto3's names, and the protocol that each one speaks."""
 
-_SIGNING_NAMES = {"elasticloadbalancing": "elbv2", "s3express": "s3"}
+_SIGNING_NAMES = {"elasticloadbalancing": "elbv2", "s3express": "s3", "servicequotas": "service-quotas"}
 _UNSIGNED = {"AssumeRoleWithSAML": "sts", "AssumeRoleWithWebIdentity": "sts"}
 _ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 _FAR = 1 << 20

@@ -89,45 +89,68 @@ class _NoDefaultVpc:
 @dataclass(frozen=True)
 class _Attachment:
     attachment_id: str
+    instance_owner_id: str
     status: str = "attached"
     device_index: int = 1
     network_card_index: int = 0
     delete_on_termination: bool = False
-    instance_owner_id: str = "amazon-elb"
     instance_id: str | None = None
     attach_time: Any = None
 
 
-class LoadBalancerInterface(NetworkInterface):
-    """The network interface of one node of a load balancer: Elastic Load Balancing made it, and manages it."""
+class ManagedInterface(NetworkInterface):
+    """A network interface that a service of AWS made, and manages, for something of its own."""
 
-    def occupy(self, load_balancer: str) -> None:
-        """Make it the interface of `load_balancer`, the end of an ARN: `net/name/0123456789abcdef`."""
-        self.load_balancer = load_balancer
+    requester = ""
+    """Who made it, as an account's alias."""
+    sort = "interface"
+    """The interface's type."""
+
+    def occupy(self, owner: str) -> None:
+        """Make it the interface of `owner`, by what its service names it."""
+        self.owner = owner
         self.requester_managed = True
-        self.requester_id = "amazon-elb"
+        self.requester_id = self.requester
         self.status = "in-use"
-        self.interface_type = "network_load_balancer" if load_balancer.startswith("net/") else "interface"
+        self.interface_type = self.sort
 
     @property
     def attachment(self) -> Any:
         """Whom it is attached to."""
-        return _Attachment(f"ela-attach-{self.id.removeprefix('eni-')}")
+        prefix = "ela-attach" if self.requester == "amazon-elb" else "eni-attach"
+        return _Attachment(f"{prefix}-{self.id.removeprefix('eni-')}", instance_owner_id=self.requester)
 
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
         """The value for a filter of DescribeNetworkInterfaces."""
         match filter_name:
-            case "requester-id":
-                return self.requester_id
+            case "requester-id" | "attachment.instance-owner-id":
+                return self.requester
             case "requester-managed":
                 return "true"
             case "interface-type":
                 return self.interface_type
             case "status":
                 return self.status
-            case "attachment.instance-owner-id":
-                return "amazon-elb"
         return super().get_filter_value(filter_name, method_name)
+
+
+class ClusterInterface(ManagedInterface):
+    """The network interface of an EKS cluster's control plane in one subnet; its owner is the cluster's name."""
+
+    requester = "amazon-eks"
+
+
+class LoadBalancerInterface(ManagedInterface):
+    """The network interface of one node of a load balancer: Elastic Load Balancing made it, and manages it."""
+
+    requester = "amazon-elb"
+
+    def occupy(self, owner: str) -> None:
+        """Make it the interface of a load balancer, the end of an ARN: `net/name/0123456789abcdef`."""
+        super().occupy(owner)
+        self.load_balancer = owner
+        if owner.startswith("net/"):
+            self.interface_type = "network_load_balancer"
 
 
 class Ec2(EC2Backend):
@@ -158,6 +181,15 @@ class Ec2(EC2Backend):
         subnet = super().create_subnet(vpc_id, *args, **kwargs)
         subnet.default_for_az = subnet.map_public_ip_on_launch = self.get_vpc(vpc_id).is_default
         return subnet
+
+    def create_launch_template(
+        self, name: str, description: str, template_data: dict[str, Any], tag_spec: dict[str, Any]
+    ) -> Any:
+        """As moto's; the template's own tags are no part of what instances get from it."""
+        given = template_data.pop("TagSpecifications", [])
+        if kept := [each for each in given if each["ResourceType"] != "launch-template"]:
+            template_data["TagSpecifications"] = kept
+        return super().create_launch_template(name, description, template_data, tag_spec)
 
     def create_security_group(
         self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
@@ -232,7 +264,7 @@ class Ec2(EC2Backend):
     def delete_network_interface(self, eni_id: str) -> None:
         """As moto's; one that somebody uses stays."""
         interface = self.get_network_interface(eni_id)
-        if isinstance(interface, LoadBalancerInterface) or (interface.instance and not self._terminating):
+        if isinstance(interface, ManagedInterface) or (interface.instance and not self._terminating):
             raise EC2ClientError("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
         self.remove(interface)
 
@@ -256,11 +288,13 @@ class Ec2(EC2Backend):
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
         """As moto's; one that a network interface or a rule of another group has stays."""
         group = self.get_security_group_by_name_or_id(group_id or name or "")
-        if group and self._depends_on(group):
+        if group and self.is_used(group.id):
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
         super().delete_security_group(name, group_id)
 
-    def _depends_on(self, group: Any) -> bool:
+    def is_used(self, group_id: str) -> bool:
+        """Whether a network interface has a security group, or a rule of another group names it."""
+        group: Any = self.get_security_group_from_id(group_id)
         if any(group in interface.group_set for interface in self.enis.values()):
             return True
         return any(
@@ -269,6 +303,14 @@ class Ec2(EC2Backend):
             if other is not group
             for rule in (*other.ingress_rules, *other.egress_rules)
         )
+
+    def delete_nat_gateway(self, nat_gateway_id: str) -> Any:
+        """DeleteNatGateway, which is done at once; the gateway is shown on, as deleted."""
+        gateway: Any = self.nat_gateways.get(nat_gateway_id)
+        if gateway is None or gateway.state == "deleted":
+            raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
+        gateway.dissolve()
+        return gateway
 
     def remove(self, interface: NetworkInterface) -> None:
         """Delete a network interface, whoever uses it; its addresses are free then."""

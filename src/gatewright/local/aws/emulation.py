@@ -13,13 +13,13 @@ from gatewright.local.aws import startup  # noqa: F401 - imports moto quickly
 
 # isort: split
 
-from gatewright.local.aws import acm, elbv2, network, route53, wafv2
-from gatewright.local.aws.backends import LOCK, forget
+from gatewright.local.aws import acm, elbv2, iam, network, route53, wafv2
+from gatewright.local.aws.backends import LOCK, backend, forget
 from gatewright.local.aws.dns import DnsServer
 from gatewright.local.aws.dns.names import Names
 from gatewright.local.aws.endpoint import Clients, environment
 from gatewright.local.aws.reader import Reader
-from gatewright.local.aws.seed import Seeded, seed
+from gatewright.local.aws.seed import NOTHING, seed
 from gatewright.local.aws.server import ApiServer
 from gatewright.local.aws.state import CloudState
 from gatewright.local.aws.waf.journal import Journal
@@ -36,8 +36,9 @@ class EmulatedAws:
 
     `network` is the VPC's CIDR block, a /16: one of 127.0.0.0/8, whose addresses answer here, or any other; then what
     the API says is open at an address of its own is really open at 127.0.0.1. The emulated clocks run `pace` times
-    faster. `endpoint` is the URL of the Kubernetes API of the EKS cluster. Without `traffic` there is the API alone:
-    nothing listens, and nothing is checked. `signer` issues what is requested of ACM.
+    faster. `endpoint` is the URL of the Kubernetes API of the EKS cluster. Without `seed` the account holds nothing at
+    the start: no VPC and no cluster. Without `traffic` there is the API alone: nothing listens, and nothing is checked.
+    `signer` issues what is requested of ACM.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EmulatedAws:
         cluster: str = "gatewright",
         endpoint: str = "",
         port: int = 0,
+        seed: bool = True,
         traffic: bool = True,
         on_exit: Callable[[int, float], None] | None = None,
         signer: Authority | None = None,
@@ -55,13 +57,14 @@ class EmulatedAws:
         self.network = IPv4Network(network)
         self.pace = pace
         self.state = CloudState()
-        self.seeded: Seeded
+        self.seeded = NOTHING
         """Ids of what the account holds at the start."""
         self.plane: DataPlane | None = None
         """What carries the traffic, while there is any."""
         self._cluster = cluster
         self._endpoint = endpoint
         self._port = port
+        self._seed = seed
         self._traffic = traffic
         self._on_exit = on_exit
         self._signer = signer
@@ -90,7 +93,9 @@ class EmulatedAws:
                 elbv2.install(self.state, pace=self.pace, carries_traffic=self._traffic)
                 wafv2.install(self.journal)
                 route53.install()
-                self.seeded = seed(self.network, self._cluster, self._endpoint)
+                iam.install()
+                if self._seed:
+                    self.seeded = seed(self.network, self._cluster, self._endpoint)
             if self._traffic:
                 await self._carry_traffic(stack)
             await stack.enter_async_context(self.resolver)
@@ -138,6 +143,11 @@ class EmulatedAws:
         """Have what is requested of ACM from now on signed by another authority."""
         with LOCK:
             acm.sign_with(signer)
+
+    def offer_cluster(self, url: str, certificate_authority: bytes) -> None:
+        """Have EKS clusters that are made from now on be the Kubernetes API at `url`, signed by an authority (PEM)."""
+        with LOCK:
+            backend("eks").offer(url, certificate_authority)
 
     @property
     def url(self) -> str:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, cast
 
 from moto.ec2.exceptions import EC2ClientError
 
+from gatewright.local.aws import nat
 from gatewright.local.aws.backends import backend
-from gatewright.local.aws.ec2 import AddressUnavailable, Ec2, LoadBalancerInterface, install
+from gatewright.local.aws.ec2 import AddressUnavailable, Ec2, LoadBalancerInterface
+from gatewright.local.aws.ec2 import install as install_ec2
 
 __all__ = [
     "AddressUnavailable",
@@ -33,6 +35,12 @@ class Interface(NamedTuple):
     zone: str
     address: str
     """The private IPv4 address."""
+
+
+def install() -> None:
+    """Have moto use our network interfaces, subnets and NAT gateways from now on."""
+    install_ec2()
+    nat.install()
 
 
 def attach(

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -22,6 +22,23 @@ _log = structlog.get_logger(__name__)
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _LONGEST_LINE = 1 << 20
+
+
+Sockets: TypeAlias = dict[tuple[str, int], tuple[str, int]]
+"""Where load balancers really listen, by the address and TCP port that the API says."""
+
+
+async def read_sockets(url: str) -> Sockets:
+    """Where the load balancers of the emulated AWS at `url` really listen."""
+    from aiohttp import ClientSession  # here, since it takes a while, and the process is to start before
+
+    async with ClientSession() as session, session.get(f"{url}/_gatewright/sockets") as answer:
+        found = msgspec.json.decode(await answer.read())
+    return {
+        (each["address"], each["port"]): (each["bound"]["address"], each["bound"]["port"])
+        for each in found
+        if each["transport"] == "TCP"
+    }
 
 
 class AwsProcessError(Exception):
@@ -44,6 +61,7 @@ class AwsProcess:
         cluster: str = "gatewright",
         endpoint: str = "",
         port: int = 0,
+        seed: bool = True,
         traffic: bool = True,
         verbose: bool = False,
         on_exit: Callable[[int], None] | None = None,
@@ -52,7 +70,7 @@ class AwsProcess:
         self.url = ""
         """What clients know as `AWS_ENDPOINT_URL`."""
         self.seeded: dict[str, Any] = {}
-        """Ids of what the account holds at the start: the fields of `seed.Seeded`."""
+        """Ids of what the account holds at the start: the fields of `seed.Seeded`; empty for an empty account."""
         self.dns: tuple[str, int] = ("", 0)
         """Host and port of the VPC's resolver, over UDP and TCP."""
         self._options = [
@@ -61,6 +79,7 @@ class AwsProcess:
             *("--cluster", cluster),
             *("--endpoint", endpoint),
             *("--port", str(port)),
+            *(() if seed else ("--no-seed",)),
             *(() if traffic else ("--no-traffic",)),
             *(("--verbose",) if verbose else ()),
         ]
@@ -69,6 +88,7 @@ class AwsProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: asyncio.Future[None]
+        self._orders: deque[asyncio.Future[None]] = deque()
         self._said: deque[str] = deque(maxlen=20)
         self._listening: set[asyncio.Queue[frozenset[str] | None]] = set()
         self._stopping = False
@@ -135,25 +155,18 @@ class AwsProcess:
 
         It goes through a pipe that nobody else can read.
         """
-        process = self._process
-        if process is None or process.stdin is None or process.returncode is not None:
-            return
-        signer = {"certificate": certificate.decode(), "private_key": private_key.decode()}
-        with contextlib.suppress(OSError):  # it has just ended, which is told otherwise
-            process.stdin.write(json.dumps({"signer": signer}).encode() + b"\n")
-            await process.stdin.drain()
+        await self._order(signer={"certificate": certificate.decode(), "private_key": private_key.decode()})
 
-    async def sockets(self) -> dict[tuple[str, int], tuple[str, int]]:
-        """Where load balancers really listen, by the address and TCP port that the API says."""
-        from aiohttp import ClientSession  # here, since it takes a while, and the process is to start before
+    async def offer_cluster(self, url: str, certificate_authority: bytes) -> None:
+        """Have EKS clusters that are made after this call be the Kubernetes API at `url`; returns when that holds.
 
-        async with ClientSession() as session, session.get(f"{self.url}/_gatewright/sockets") as answer:
-            found = msgspec.json.decode(await answer.read())
-        return {
-            (each["address"], each["port"]): (each["bound"]["address"], each["bound"]["port"])
-            for each in found
-            if each["transport"] == "TCP"
-        }
+        `certificate_authority` (PEM) is what DescribeCluster tells of it.
+        """
+        await self._order(cluster={"endpoint": url, "certificate_authority": certificate_authority.decode()})
+
+    async def sockets(self) -> Sockets:
+        """Where load balancers really listen."""
+        return await read_sockets(self.url)
 
     async def events(self) -> AsyncIterator[frozenset[str]]:
         """What changes: the names of sources of `CloudState`, as `targets` and `health`, once for a burst of changes.
@@ -168,6 +181,18 @@ class AwsProcess:
         finally:
             self._listening.discard(queue)
 
+    async def _order(self, **order: Any) -> None:
+        """Have it do something; returns when it has."""
+        process = self._process
+        if process is None or process.stdin is None or process.returncode is not None:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._orders.append(done)
+        with contextlib.suppress(OSError):  # it has just ended, which is told otherwise
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            await process.stdin.drain()
+            await done
+
     async def _follow(self, process: asyncio.subprocess.Process, log: asyncio.Task[None]) -> None:
         assert process.stdout is not None
         async for text in process.stdout:
@@ -177,11 +202,15 @@ class AwsProcess:
                 self.dns = (line["dns"][0], line["dns"][1])
                 if not self._ready.done():
                     self._ready.set_result(None)
+            elif "obeyed" in line:
+                _settle(self._orders.popleft())
             elif "changed" in line:
                 for queue in self._listening:
                     queue.put_nowait(frozenset(line["changed"]))
         status = await process.wait()
         await asyncio.wait([log])
+        while self._orders:
+            _settle(self._orders.popleft())
         for queue in self._listening:
             queue.put_nowait(None)
         if not self._ready.done():
@@ -207,6 +236,11 @@ class AwsProcess:
             say.get(level, _log.debug)(event, **{key: value for key, value in entry.items() if key != "event"})
             if level == "warning" and self._on_remark:
                 self._on_remark(_remark(event, entry))
+
+
+def _settle(order: asyncio.Future[None]) -> None:
+    if not order.done():  # whoever waited may have been cancelled
+        order.set_result(None)
 
 
 def _remark(event: str, entry: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import Any, NamedTuple
 
 from gatewright.local.aws.backends import LOCK, backend
+from gatewright.local.aws.eks import clusters
 from gatewright.local.aws.endpoint import ACCOUNT, REGION
 
 _ANYWHERE = "0.0.0.0/0"
@@ -48,6 +49,10 @@ class Seeded(NamedTuple):
     def private(self) -> list[str]:
         """Ids of the private subnets, one a zone."""
         return [self.subnets[layout.name] for layout in _SUBNETS if not layout.public]
+
+
+NOTHING = Seeded("", {}, "", "", "")
+"""Of an account that holds nothing."""
 
 
 def _cidr_block(network: IPv4Network, layout: _Layout) -> IPv4Network:
@@ -111,23 +116,20 @@ def _cluster(name: str, endpoint: str, vpc: Any, subnets: list[str], groups: tup
         statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         roles[role] = iam.create_role(role, document, "/", None, "", [], None).arn
-    cluster = backend("eks").create_cluster(
-        name,
-        roles[f"{name}-cluster"],
+    eks = backend("eks")
+    described = clusters.describe(
+        eks,
         {
-            "subnetIds": subnets,
-            "securityGroupIds": [],
-            "clusterSecurityGroupId": groups[0],
-            "vpcId": vpc.id,
-            "endpointPublicAccess": True,
-            "endpointPrivateAccess": True,
-            "publicAccessCidrs": [_ANYWHERE],
+            "name": name,
+            "roleArn": roles[f"{name}-cluster"],
+            "resourcesVpcConfig": {"subnetIds": subnets, "endpointPrivateAccess": True},
         },
-        tags={},
+        vpc.id,
     )
+    described["resourcesVpcConfig"]["clusterSecurityGroupId"] = groups[0]
     if endpoint:
-        cluster.endpoint = endpoint
-    return str(cluster.arn)
+        described["endpoint"] = endpoint
+    return str(clusters.register(eks, described).document["arn"])
 
 
 def _shared(cluster: str) -> dict[str, str]:

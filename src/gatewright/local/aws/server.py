@@ -21,7 +21,6 @@ import structlog
 from botocore.exceptions import ClientError
 from moto.acm.urls import url_paths as acm_paths
 from moto.ec2.urls import url_paths as ec2_paths
-from moto.eks.urls import url_paths as eks_paths
 from moto.iam.urls import url_paths as iam_paths
 from moto.route53.urls import url_paths as route53_paths
 from moto.s3.urls import url_paths as s3_paths
@@ -68,6 +67,30 @@ def _acm(request: Request, url: str, headers: Any) -> Any:
     return responses.AWSCertificateManagerResponse.dispatch(request, url, headers)
 
 
+def _eks(request: Request, url: str, headers: Any) -> Any:
+    from gatewright.local.aws.eks.responses import dispatch  # few ask for it
+
+    return dispatch(request, url, headers)
+
+
+def _kms(request: Request, url: str, headers: Any) -> Any:
+    from moto.kms.responses import KmsResponse
+
+    return KmsResponse.dispatch(request, url, headers)
+
+
+def _logs(request: Request, url: str, headers: Any) -> Any:
+    from moto.logs.responses import LogsResponse
+
+    return LogsResponse.dispatch(request, url, headers)
+
+
+def _service_quotas(request: Request, url: str, headers: Any) -> Any:
+    from gatewright.local.aws.quotas import dispatch
+
+    return dispatch(request, url, headers)
+
+
 def _shield(request: Request, url: str, headers: Any) -> Any:
     from moto.shield.responses import ShieldResponse  # few ask for it
 
@@ -87,11 +110,14 @@ def _compiled(paths: Mapping[str, Callable[..., Any]]) -> list[tuple[re.Pattern[
 _ROUTES = {
     "acm": _compiled(dict.fromkeys(acm_paths, _acm)),
     "ec2": _compiled(ec2_paths),
-    "eks": _compiled(eks_paths),
+    "eks": [(re.compile("/"), _eks)],
     "elbv2": [(re.compile("/"), _elbv2)],
     "iam": _compiled(iam_paths),
+    "kms": [(re.compile("/"), _kms)],
+    "logs": [(re.compile("/"), _logs)],
     "route53": _compiled(dict.fromkeys(route53_paths, _route53)),
     "s3": _compiled(s3_paths),
+    "service-quotas": [(re.compile("/"), _service_quotas)],
     "shield": [(re.compile("/"), _shield)],
     "sts": _compiled(sts_paths),
     "wafv2": [(re.compile("/"), _wafv2)] if wafv2_paths else [],
