@@ -159,7 +159,8 @@ class ReplicaSetController:
         active = [pod for pod in pods if is_active(pod) and pod.metadata.uid not in deleted]
         missing = replica_set.spec.replicas - len(active) - unseen
         if missing > 0:
-            body = pod_from(replica_set.spec.template, replica_set, {"generateName": f"{replica_set.name}-"})
+            name = {"generateName": f"{replica_set.name}-"}
+            body = pod_from(replica_set.spec.template, replica_set, name, self._state.node)
             await _together([self._create(uid, body) for _ in range(missing)])
         elif missing < 0:
             await _together([self._delete(uid, pod) for pod in victims(active, -missing)])

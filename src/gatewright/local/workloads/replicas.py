@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from gatewright.local.workloads.kubelet import NODE
 from gatewright.local.workloads.names import controller_reference, seconds_since
 from gatewright.local.workloads.slices import is_ready
 from gatewright.local.workloads.templates import Pod, ReplicaSet, Template
@@ -103,8 +102,11 @@ def replica_set_status(replica_set: ReplicaSet, pods: Sequence[Pod]) -> apps.Rep
     )
 
 
-def pod_from(template: Template, owner: Object, name: dict[str, str], **spec: Any) -> dict[str, Any]:
-    """A pod of a template for `owner`; `name` is its `name` or `generateName`."""
+def pod_from(template: Template, owner: Object, name: dict[str, str], node: str, **spec: Any) -> dict[str, Any]:
+    """A pod of a template for `owner`, on a node, or waiting for one (empty).
+
+    `name` is its `name` or `generateName`.
+    """
     metadata = template.get("metadata") or {}
     return {
         "apiVersion": "v1",
@@ -117,5 +119,5 @@ def pod_from(template: Template, owner: Object, name: dict[str, str], **spec: An
             "ownerReferences": [controller_reference(owner)],
             **({"finalizers": metadata["finalizers"]} if metadata.get("finalizers") else {}),
         },
-        "spec": {"nodeName": NODE, **(template.get("spec") or {}), **spec},
+        "spec": {**({"nodeName": node} if node else {}), **(template.get("spec") or {}), **spec},
     }

@@ -49,7 +49,7 @@ class ServiceController:
         if not service.spec.selector and not overrides:
             return
         pods = self._state.selected_by(service)
-        wanted = {s.name: s for s in endpoint_slices(service, pods, self._real_port, overrides)}
+        wanted = {s.name: s for s in endpoint_slices(service, pods, self._real_port, overrides, self._state.zone_of)}
         found = {s.name: s for s in self._state.slices_of.lookup(key)}
         for name, slice_ in wanted.items():
             old = found.get(name)

@@ -1,4 +1,4 @@
-"""StatefulSets and DaemonSets, as far as an edge needs them: their pods, their order, their statuses."""
+"""StatefulSets, as far as an edge needs them: their pods, their order, their status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatewright.local.workloads.names import short_hash
 from gatewright.local.workloads.replicas import available_in, is_active, pod_from
 from gatewright.local.workloads.slices import is_ready
 from gatewright.local.workloads.state import State
-from gatewright.local.workloads.templates import DaemonSet, Pod, StatefulSet
+from gatewright.local.workloads.templates import Pod, StatefulSet
 from gatewright.model import apps, core
 from gatewright.model.meta import Key
 
@@ -51,13 +51,13 @@ class StatefulSetController:
             pod = pods.get(name)
             if pod is None:
                 try:
-                    await self._client.create(_ordinal_pod(stateful_set, ordinal, revision))
+                    await self._client.create(_ordinal_pod(stateful_set, ordinal, revision, self._state.node))
                 except AlreadyExists:  # made a moment ago: its event is on the way
                     return
             if in_order and (pod is None or pod.deleting or not is_ready(pod)):
                 return
         beyond = [pod for name, pod in pods.items() if name not in names]
-        outdated = [pods[name] for name in names if name in pods and _revision_of(pods[name]) != revision]
+        outdated = [pods[name] for name in names if name in pods and revision_of(pods[name]) != revision]
         for pod in sorted(beyond or outdated[-1:], key=lambda pod: len(pod.name), reverse=True):
             if not pod.deleting:
                 await self._client.delete(core.Pod, pod.key, uid=pod.metadata.uid)
@@ -65,51 +65,17 @@ class StatefulSetController:
                 return
 
 
-class DaemonSetController:
-    """DaemonSet → one pod, since there is one node."""
-
-    def __init__(self, client: Client, state: State) -> None:
-        self._client = client
-        self._state = state
-        self.reconciler = Reconciler("daemonsets", self.reconcile)
-
-    async def reconcile(self, key: Key) -> None:
-        """Bring one DaemonSet to where it should be."""
-        daemon_set = self._state.daemon_sets.get(key)
-        if daemon_set is None or daemon_set.deleting:
-            return
-        pods = [pod for pod in self._state.pods_of.lookup(daemon_set.metadata.uid) if is_active(pod)]
-        revision = short_hash(daemon_set.spec.template)
-        status = daemon_set_status(daemon_set, pods, revision)
-        if status != daemon_set.status:
-            patch = {"status": {**msgspec.to_builtins(status)}}
-            patch["status"].pop("conditions", None)
-            await self._client.patch(apps.DaemonSet, key, patch, subresource="status")
-        if not pods:
-            # A name that follows from the template: made twice it is refused, not doubled.
-            name = f"{daemon_set.name}-{short_hash(daemon_set.metadata.uid, revision, length=5)}"
-            body = pod_from(daemon_set.spec.template, daemon_set, {"name": name})
-            body["metadata"]["labels"][REVISION_LABEL] = revision
-            try:
-                await self._client.create(body)
-            except AlreadyExists:  # made a moment ago, or its predecessor is still ending
-                return
-        for pod in pods:
-            if _revision_of(pod) != revision:
-                await self._client.delete(core.Pod, pod.key, uid=pod.metadata.uid)
-        waits = [wait for pod in pods if (wait := available_in(pod, daemon_set.spec.min_ready_seconds))]
-        if waits:
-            self.reconciler.enqueue_later(key, min(waits))
-
-
-def _revision_of(pod: Pod) -> str:
+def revision_of(pod: Pod) -> str:
+    """The revision of the template that a pod is of."""
     return pod.metadata.labels.get(REVISION_LABEL, "")
 
 
-def _ordinal_pod(stateful_set: StatefulSet, ordinal: int, revision: str) -> dict[str, Any]:
+def _ordinal_pod(stateful_set: StatefulSet, ordinal: int, revision: str, node: str) -> dict[str, Any]:
     name = f"{stateful_set.name}-{ordinal}"
     template = copy.deepcopy(stateful_set.spec.template)
-    body = pod_from(template, stateful_set, {"name": name}, hostname=name, subdomain=stateful_set.spec.service_name)
+    body = pod_from(
+        template, stateful_set, {"name": name}, node, hostname=name, subdomain=stateful_set.spec.service_name
+    )
     body["metadata"]["labels"] |= {
         "statefulset.kubernetes.io/pod-name": name,
         "apps.kubernetes.io/pod-index": str(ordinal),
@@ -120,7 +86,7 @@ def _ordinal_pod(stateful_set: StatefulSet, ordinal: int, revision: str) -> dict
 
 def stateful_set_status(stateful_set: StatefulSet, pods: list[Pod], revision: str) -> apps.StatefulSetStatus:
     """The status that follows from a StatefulSet's pods."""
-    updated = sum(1 for pod in pods if _revision_of(pod) == revision and is_active(pod))
+    updated = sum(1 for pod in pods if revision_of(pod) == revision and is_active(pod))
     finished = updated == stateful_set.spec.replicas == len(pods) and all(is_ready(pod) for pod in pods)
     current = revision if finished or not stateful_set.status.current_revision else stateful_set.status.current_revision
     return msgspec.structs.replace(
@@ -128,24 +94,9 @@ def stateful_set_status(stateful_set: StatefulSet, pods: list[Pod], revision: st
         replicas=len(pods),
         observed_generation=stateful_set.metadata.generation,
         ready_replicas=sum(1 for pod in pods if is_ready(pod)),
-        current_replicas=sum(1 for pod in pods if _revision_of(pod) == current),
+        current_replicas=sum(1 for pod in pods if revision_of(pod) == current),
         updated_replicas=updated,
         available_replicas=sum(1 for pod in pods if available_in(pod, stateful_set.spec.min_ready_seconds) == 0),
         current_revision=current,
         update_revision=revision,
-    )
-
-
-def daemon_set_status(daemon_set: DaemonSet, pods: list[Pod], revision: str) -> apps.DaemonSetStatus:
-    """The status that follows from a DaemonSet's pods on the one node."""
-    available = sum(1 for pod in pods if available_in(pod, daemon_set.spec.min_ready_seconds) == 0)
-    return msgspec.structs.replace(
-        daemon_set.status,
-        current_number_scheduled=min(1, len(pods)),
-        desired_number_scheduled=1,
-        number_ready=min(1, sum(1 for pod in pods if is_ready(pod))),
-        observed_generation=daemon_set.metadata.generation,
-        updated_number_scheduled=min(1, sum(1 for pod in pods if _revision_of(pod) == revision)),
-        number_available=min(1, available),
-        number_unavailable=max(0, 1 - available),
     )

@@ -18,6 +18,9 @@ MAX_ENDPOINTS = 1000
 RealPort = Callable[[core.Pod, int, str], int | None]
 """The port that really listens for a port and transport (`TCP`, `UDP`) of a pod, or None when there is none to name."""
 
+ZoneOf = Callable[[str], str | None]
+"""The availability zone of a node, by its name."""
+
 
 class Backend(NamedTuple):
     """A process of the user's own that takes a Service's traffic.
@@ -50,7 +53,11 @@ class _Group(NamedTuple):
 
 
 def endpoint_slices(
-    service: core.Service, pods: Iterable[core.Pod], real_port: RealPort, overrides: Mapping[int, Override]
+    service: core.Service,
+    pods: Iterable[core.Pod],
+    real_port: RealPort,
+    overrides: Mapping[int, Override],
+    zone_of: ZoneOf = lambda _: None,
 ) -> list[discovery.EndpointSlice]:
     """The slices of a Service whose selector matches `pods`; `overrides` gives the ports, by number, that go elsewhere.
 
@@ -62,7 +69,7 @@ def endpoint_slices(
             continue
         ports = tuple(_ports(service, pod, real_port, overrides))
         if ports or not service.spec.ports:
-            groups.setdefault(_Group("IPv4", ports), []).append(endpoint(service, pod))
+            groups.setdefault(_Group("IPv4", ports), []).append(endpoint(service, pod, zone_of(pod.spec.node_name)))
     for port in service.spec.ports:
         elsewhere = overrides.get(port.port)
         if elsewhere:
@@ -79,7 +86,7 @@ def endpoint_slices(
     return slices
 
 
-def endpoint(service: core.Service, pod: core.Pod) -> discovery.Endpoint:
+def endpoint(service: core.Service, pod: core.Pod, zone: str | None = None) -> discovery.Endpoint:
     """A pod as an endpoint: ready unless it is terminating, or is not ready and the Service wants only ready ones."""
     serving = is_ready(pod)
     terminating = pod.deleting
@@ -93,6 +100,7 @@ def endpoint(service: core.Service, pod: core.Pod) -> discovery.Endpoint:
         ),
         hostname=hostname,
         node_name=pod.spec.node_name or None,
+        zone=zone,
         target_ref=core.ObjectReference(kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.metadata.uid),
     )
 

@@ -8,10 +8,12 @@ from gatewright.cluster import Client, Reflector
 from gatewright.flow import Flow, Source
 from gatewright.local.workloads.environment import Lookup
 from gatewright.local.workloads.names import controller_of
+from gatewright.local.workloads.nodes import HOST_IP, NODE, ZONE, host_of
 from gatewright.local.workloads.slices import key_of_service
 from gatewright.local.workloads.templates import (
     DaemonSet,
     Deployment,
+    Node,
     Pod,
     ReplicaSet,
     StatefulSet,
@@ -22,10 +24,15 @@ from gatewright.model.meta import Key
 
 
 class State:
-    """Everything that is watched."""
+    """Everything that is watched.
 
-    def __init__(self) -> None:
+    `node` is the one that every pod is on; when it is empty, nodes are watched, and a scheduler places pods on them.
+    """
+
+    def __init__(self, node: str = NODE) -> None:
+        self.node = node
         flow = Flow()
+        self.nodes: Source[Key, Node] = flow.source("nodes")
         self.deployments: Source[Key, Deployment] = flow.source("deployments")
         self.replica_sets: Source[Key, ReplicaSet] = flow.source("replicasets")
         self.stateful_sets: Source[Key, StatefulSet] = flow.source("statefulsets")
@@ -47,6 +54,8 @@ class State:
         self._services_selecting = self.services.index(
             lambda key, service: [(key.namespace, *min(service.spec.selector.items()))] if service.spec.selector else []
         )
+        self.pods_on = self.pods.index(lambda _, pod: [pod.spec.node_name] if pod.spec.node_name else [])
+        """Pods by the name of their node."""
         self.pods_in = self.pods.index(lambda key, _: [key.namespace])
         """Pods by namespace."""
 
@@ -63,7 +72,20 @@ class State:
             Reflector(client, core.ConfigMap, self.config_maps),
             Reflector(client, core.Secret, self.secrets),
         )
-        return list(whole)  # type: ignore[arg-type]
+        nodes = () if self.node else (Reflector(client, Node, self.nodes, kind=kind_of(core.Node)),)
+        return [*whole, *nodes]
+
+    def host_of(self, node: str) -> str | None:
+        """The address of a node by its name; None for one whose pods aren't stood in for."""
+        if self.node:
+            return HOST_IP if node == self.node else None
+        found = self.nodes.get(Key("", node))
+        return host_of(found) if found else None
+
+    def zone_of(self, node: str) -> str | None:
+        """The availability zone of a node by its name; None where nobody says."""
+        found = self.nodes.get(Key("", node))
+        return found.metadata.labels.get(ZONE) if found else None
 
     @property
     def lookup(self) -> Lookup:

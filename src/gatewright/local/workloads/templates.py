@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gatewright.local.workloads.constraints import Affinity, Resources, Taint, Toleration, TopologySpread
 from gatewright.model import apps, core
 from gatewright.model.meta import LabelSelector, Model, Object
 
@@ -184,6 +185,7 @@ class Container(core.Container):
 
     env_from: tuple[EnvFromSource, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+    resources: Resources = Resources()
 
 
 class PodSpec(core.PodSpec):
@@ -192,9 +194,33 @@ class PodSpec(core.PodSpec):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: Affinity = Affinity()
+    topology_spread_constraints: tuple[TopologySpread, ...] = ()
+    overhead: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+    scheduler_name: str = ""
 
 
 class Pod(core.Pod):
     """A pod."""
 
     spec: PodSpec = PodSpec()
+
+
+class NodeSpec(core.NodeSpec):
+    """A node's desired state."""
+
+    taints: tuple[Taint, ...] = ()
+
+
+class NodeStatus(core.NodeStatus):
+    """A node's observed state; `allocatable` are quantities."""
+
+    allocatable: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+
+
+class Node(core.Node):
+    """A node."""
+
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
