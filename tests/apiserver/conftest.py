@@ -38,15 +38,16 @@ class InProcess:
         content_type: str = "application/json",
         accept: str = "application/json",
         token: str = "secret",
+        headers: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
         """The status and the decoded body of the answer. `body` goes as JSON unless it is bytes."""
         from gatewright.local.apiserver.exchange import Answer, Request
 
         raw = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        headers = {"authorization": f"Bearer {token}", "accept": accept, "user-agent": "tests/1"}
+        sent = {"authorization": f"Bearer {token}", "accept": accept, "user-agent": "tests/1", **(headers or {})}
         if raw:
-            headers["content-type"] = content_type
-        answer = self.api.answer(Request(method, path, headers, raw))
+            sent["content-type"] = content_type
+        answer = self.api.answer(Request(method, path, sent, raw))
         if not isinstance(answer, Answer):
             answer = await answer
         self.headers = {"content-type": answer.media_type, **dict(answer.headers)}

@@ -1,124 +1,76 @@
-"""What RBAC makes of requests to a Kubernetes API, by the roles of config/rbac."""
+"""A controller with the rights of config/rbac and no others, and what it uses of them."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Awaitable, Iterator
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import aiohttp
+import msgspec
 import yaml
 
 from gatewright.cluster import Client
-from gatewright.cluster.transport import Transport
 from gatewright.local.apiserver import ApiServer
-from gatewright.local.apiserver.exchange import Answer, Request
+from gatewright.local.apiserver.authorization import Attributes, Decision, User
 
 FOLDER = Path(__file__).parents[2] / "config/rbac"
-_MARK = "X-Test"
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+NAMESPACE = "gatewright-system"
+ACCOUNT = "gatewright"
 
 
 class Permission(NamedTuple):
-    """A verb on a resource (with its subresource) of a group; `namespace` and `name` are empty for any."""
+    """A verb on a resource (with its subresource) of a group; `name` is empty for any."""
 
     verb: str
     group: str
     resource: str
-    namespace: str = ""
     name: str = ""
 
 
-def wanted(method: str, target: str) -> Permission | None:
-    """The permission that a request needs (Kubernetes docs, "Request attributes"); None for what is no resource."""
-    url = urlsplit(target)
-    parts = [unquote(part) for part in url.path.strip("/").split("/")]
-    if parts[0] == "api" and len(parts) > 2:
-        group, rest = "", parts[2:]
-    elif parts[0] == "apis" and len(parts) > 3:
-        group, rest = parts[1], parts[3:]
-    else:
-        return None
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    name = rest[1] if len(rest) > 1 else ""
-    resource = "/".join([rest[0], *rest[2:]])
-    if method == "GET":
-        watch = parse_qs(url.query).get("watch", [""])[0] in ("true", "1")
-        return Permission("get" if name else "watch" if watch else "list", group, resource, namespace, name)
-    return Permission(_VERBS[method], group, resource, namespace, name)
+def objects() -> list[dict[str, Any]]:
+    """The objects of config/rbac, namespaces first."""
+    found = [each for file in sorted(FOLDER.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text())]
+    return sorted(found, key=lambda each: each["kind"] != "Namespace")
 
 
-def granted(lease_namespace: str) -> Iterator[Permission]:
-    """What the roles give; the Role's namespace is that of the lease."""
-    for file in sorted(FOLDER.glob("*.yaml")):
-        for role in yaml.safe_load_all(file.read_text()):
-            if role["kind"] not in ("Role", "ClusterRole"):
-                continue
-            namespace = lease_namespace if role["kind"] == "Role" else ""
-            for rule in role["rules"]:
-                for group in rule["apiGroups"]:
-                    for resource in rule["resources"]:
-                        for verb in rule["verbs"]:
-                            for name in rule.get("resourceNames", [""]):
-                                yield Permission(verb, group, resource, namespace, name)
+def granted(*roles: dict[str, Any]) -> Iterator[Permission]:
+    """What the rules of roles give, each combination on its own."""
+    for role in roles:
+        for rule in role["rules"]:
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for verb in rule["verbs"]:
+                        for name in rule.get("resourceNames", [""]):
+                            yield Permission(verb, group, resource, name)
 
 
-class Authorized:
-    """Makes an embedded API answer 403 to what the roles don't allow, except to the clients of `client`.
+class Used:
+    """Hears what an API decides. `denied` is what somebody asked for and didn't get; `refused` tells of the first."""
 
-    To be made before the API is started. `used` are the permissions that were needed, `denied` those that weren't
-    there.
-    """
+    def __init__(self, server: ApiServer) -> None:
+        self.granted: set[Permission] = set()
+        self.denied: set[tuple[str, Attributes]] = set()
+        self.refused = asyncio.Event()
+        server.api.audit = self._hear
 
-    def __init__(self, server: ApiServer, lease_namespace: str = "default") -> None:
-        self.used: set[Permission] = set()
-        self.denied: set[Permission] = set()
-        self._granted = set(granted(lease_namespace))
-        self._answer = server.api.answer
-        vars(server.api)["answer"] = self._authorized
-
-    def _authorized(self, request: Request) -> Answer | Awaitable[Answer]:
-        asked = None if _MARK in request.headers else wanted(request.method, request.target)
-        if asked is not None:
-            found = {
-                asked._replace(namespace=namespace, name=name)
-                for namespace in (asked.namespace, "")
-                for name in (asked.name, "")
-            } & self._granted
-            if not found:
-                self.denied.add(asked)
-                return _forbidden(asked)
-            self.used |= found
-        return self._answer(request)
-
-    def unused(self) -> set[Permission]:
-        """What the roles give and nobody needed."""
-        return self._granted - self.used
+    def _hear(self, user: User, asked: Attributes, decision: Decision) -> None:
+        if not decision.allowed:
+            self.denied.add((user.name, asked))
+            self.refused.set()
+        elif decision.granted and not asked.path:
+            rule = decision.granted[2]
+            name = asked.name if rule.get("resourceNames") else ""
+            self.granted.add(Permission(asked.verb, asked.group, asked.whole, name))
 
 
-def client(server: ApiServer) -> Client:
-    """A client of an authorized API that may do everything."""
-
-    async def mark(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        request.headers[_MARK] = "1"
-        return await send(request)
-
-    context = ssl.create_default_context(cadata=server.ca_certificate.decode())
-    transport = Transport(server.url, context, authorization=f"Bearer {server.token}", middlewares=[mark])
-    return Client(transport)
-
-
-def _forbidden(asked: Permission) -> Answer:
-    status: dict[str, Any] = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "reason": "Forbidden",
-        "code": 403,
-        "message": f"{asked.resource}.{asked.group} is forbidden: cannot {asked.verb}",
-    }
-    return Answer.json(status, 403)
+async def kubeconfig(server: ApiServer, client: Client, folder: Path, name: str = ACCOUNT) -> Path:
+    """A kubeconfig of a ServiceAccount, as its pods are."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
+    answer = msgspec.json.decode(await client.request("POST", path, body=b'{"kind": "TokenRequest"}'))
+    config = yaml.safe_load(server.kubeconfig())
+    config["users"][0]["user"]["token"] = answer["status"]["token"]
+    config["contexts"][0]["context"]["namespace"] = NAMESPACE
+    file = folder / f"{name}.kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    return file

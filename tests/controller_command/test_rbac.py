@@ -6,10 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.controller_command import everything
 from tests.controller_command.replica_world import World
-from tests.controller_command.roles import FOLDER, Authorized, Permission, client, wanted
+from tests.controller_command.roles import ACCOUNT, NAMESPACE, Permission, Used, granted, kubeconfig, objects
 from tests.edge.service_world import until
 
 from gatewright.aws import Aws
@@ -42,20 +41,21 @@ FEATURES = "gateways,ingresses,services,edge-bindings,dns,certificates"
 
 async def test_every_request_is_allowed_and_everything_allowed_is_needed(block: Block, tmp_path: Path) -> None:
     network = "10.0.0.0/16" if block.shared else block.network
-    server = ApiServer(Store.memory())
-    roles = Authorized(server)
     async with (
         EmulatedAws(network, pace=50.0, cluster="prod", traffic=False) as cloud,
-        server,
-        client(server) as cluster,
+        ApiServer(Store.memory()) as server,
+        Client.with_token(server.url, server.token, server.ca_certificate) as cluster,
         Aws(region="us-east-1", endpoint_url=cloud.url, credentials=("test", "test")) as aws,
     ):
         world = World(cluster, server, cloud, aws, tmp_path)
+        await world.apply(*objects())
+        world.kubeconfig = await kubeconfig(server, cluster, tmp_path)
         await everything.make(cluster, aws)
+        used = Used(server)
         replica = world.start("--features", FEATURES)
         try:
             await everything.settled(cluster)
-            await until(lambda: _done(_LAST in {each.name for each in roles.used}), 60)
+            await until(lambda: _done(_LAST in {each.name for each in used.granted}), 60)
             replica.process.send_signal(signal.SIGTERM)
             assert await replica.ended() == 0
             second = world.start("--features", FEATURES)
@@ -68,8 +68,9 @@ async def test_every_request_is_allowed_and_everything_allowed_is_needed(block: 
         finally:
             for each in world.replicas:
                 each.kill()
-    assert roles.denied == set()
-    assert roles.unused() <= NOT_ALWAYS
+    assert used.denied == set()
+    rules = set(granted(*(each for each in objects() if each["kind"].endswith("Role"))))
+    assert rules - used.granted <= NOT_ALWAYS
 
 
 async def _done(there: bool) -> bool:
@@ -84,28 +85,14 @@ _LAST = "udproutes.gateway.networking.k8s.io"
 
 
 def test_roles_are_bound_to_the_account_of_the_controller() -> None:
-    objects = [each for file in sorted(FOLDER.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text())]
-    roles = {(each["kind"], each["metadata"]["name"]) for each in objects if each["kind"].endswith("Role")}
-    (account,) = [each["metadata"] for each in objects if each["kind"] == "ServiceAccount"]
+    found = objects()
+    roles = {(each["kind"], each["metadata"]["name"]) for each in found if each["kind"].endswith("Role")}
+    (account,) = [each["metadata"] for each in found if each["kind"] == "ServiceAccount"]
+    assert (account["name"], account["namespace"]) == (ACCOUNT, NAMESPACE)
     bound = set()
-    for each in objects:
+    for each in found:
         if each["kind"].endswith("Binding"):
             bound.add((each["roleRef"]["kind"], each["roleRef"]["name"]))
             (subject,) = each["subjects"]
             assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
     assert bound == roles
-
-
-@pytest.mark.parametrize(
-    ("method", "target", "permission"),
-    [
-        ("GET", "/api/v1/services?limit=500", Permission("list", "", "services")),
-        ("GET", "/api/v1/services?watch=true", Permission("watch", "", "services")),
-        ("GET", "/api/v1/namespaces/a", Permission("get", "", "namespaces", "", "a")),
-        ("PATCH", "/api/v1/namespaces/a/pods/b/status", Permission("patch", "", "pods/status", "a", "b")),
-        ("POST", "/apis/x.io/v1/namespaces/a/bs", Permission("create", "x.io", "bs", "a")),
-        ("GET", "/version", None),
-    ],
-)
-def test_what_a_request_needs(method: str, target: str, permission: Permission | None) -> None:
-    assert wanted(method, target) == permission

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import structlog
 
-from gatewright.local.apiserver import discovery, openapi, reviews
+from gatewright.local.apiserver import discovery, openapi, proxying, reviews, roles
 from gatewright.local.apiserver.admission import Admission
+from gatewright.local.apiserver.authentication import Authentication, Tokens, impersonated
+from gatewright.local.apiserver.authorization import Attributes, Decision, User, attributes, authorize, denied
 from gatewright.local.apiserver.definitions import TABLE as DEFINITIONS
 from gatewright.local.apiserver.definitions import Definitions
 from gatewright.local.apiserver.deleting import Deleting
@@ -19,17 +20,17 @@ from gatewright.local.apiserver.errors import (
     method_not_allowed,
     no_such_path,
     not_found,
-    unauthorized,
 )
 from gatewright.local.apiserver.exchange import Answer, Request
 from gatewright.local.apiserver.garbage import Collector
 from gatewright.local.apiserver.logs import LogRequest, PodLogs
 from gatewright.local.apiserver.namespaces import Namespaces
-from gatewright.local.apiserver.reading import Reading
-from gatewright.local.apiserver.request import Options, Target, body_of, parse_path
+from gatewright.local.apiserver.patch import APPLY
+from gatewright.local.apiserver.reading import Reading, table_key
+from gatewright.local.apiserver.request import Options, Target, body_of, media_type, parse_path
 from gatewright.local.apiserver.resources import Catalog
 from gatewright.local.apiserver.schemas import Schemas
-from gatewright.local.apiserver.store import Store
+from gatewright.local.apiserver.store import Json, Store
 from gatewright.local.apiserver.tables import Tables
 from gatewright.local.apiserver.watch import Watch
 from gatewright.local.apiserver.writing import Writing
@@ -44,6 +45,10 @@ def _warning(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     ascii_only = printable.encode("ascii", "backslashreplace").decode()
     return '299 - "' + ascii_only.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+Audit = Callable[[User, Attributes, Decision], None]
+"""Told of each decision about a request: who, what, and whether it is allowed."""
 
 
 class Api:
@@ -61,13 +66,17 @@ class Api:
         self.writing = Writing(store, self.deleting, admission)
         self.collector = Collector(store, self.catalog, self.deleting)
         self.namespaces = Namespaces(store, self.catalog, self.deleting)
-        self._authorization = f"Bearer {token}".encode()
+        self.audit: Audit | None = None
+        self._tokens = Tokens(store)
+        self._authentication = Authentication(token, self._tokens)
+        self._policy = roles.policy(store)
         self._url = ""
 
     def start(self, url: str) -> None:
         """Create what every cluster has and begin to collect garbage. Call it within the event loop."""
         self._url = url
         self.namespaces.ensure_initial()
+        roles.ensure_initial(self.store)
         self.collector.start()
         self.namespaces.start()
         self.definitions.start()
@@ -97,17 +106,31 @@ class Api:
             answer.headers += [("warning", _warning(text)) for text in options.warnings]
         return answer
 
-    def _authenticate(self, request: Request) -> None:
-        found = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(found, self._authorization):
-            raise unauthorized()
+    def _authenticate(self, request: Request) -> User:
+        """Who sends the request, or who its sender may be taken for."""
+        user = self._authentication.user(request)
+        wanted = impersonated(request.headers)
+        if wanted is None:
+            return user
+        other, needed = wanted
+        for asked in needed:
+            self._authorize(user, asked)
+        return other
+
+    def _authorize(self, user: User, asked: Attributes) -> None:
+        decision = authorize(user, asked, self._policy)
+        if self.audit:
+            self.audit(user, asked, decision)
+        if not decision.allowed:
+            raise denied(user, asked, decision.reason)
 
     def _answer(self, request: Request, options: Options) -> Answer | Awaitable[Answer]:
         parts = request.parts()
         first = parts[0] if parts else ""
         if first in _OPEN_PATHS and request.method in ("GET", "HEAD"):
             return Answer.json(discovery.VERSION) if first == "version" else Answer(b"ok", media_type="text/plain")
-        self._authenticate(request)
+        user = self._authenticate(request)
+        self._authorize(user, attributes(request.method, parts, options.query))
         if first in ("api", "apis") and len(parts) <= (2 if first == "api" else 3):
             return discovery.answer(self.catalog, parts, request.headers.get("accept", ""), self._url)
         if first == "openapi":
@@ -120,13 +143,32 @@ class Api:
         if review is not None:
             if request.method != "POST":
                 raise method_not_allowed()
-            return Answer.json(review(body_of(request), request.headers.get("content-type", "")), 201)
+            return Answer.json(self._review(*review, user, request), 201)
+        proxied = proxying.find(request)
+        if proxied is not None:
+            return self._proxy(proxied, request)
         if len(parts) > 3 and parts[2 if first == "api" else 3] == "watch":
             options.query["watch"] = "true"
         target = parse_path(self.catalog, parts)
         if target.resource.qualified == DEFINITIONS:
             self.definitions.seed()
+        if request.method == "PATCH" and self._creates(target, request):
+            self._authorize(user, attributes("POST", parts, options.query))
         return self._serve(target, request, options)
+
+    def _creates(self, target: Target, request: Request) -> bool:
+        """Whether a server-side apply makes a new object, which has to be allowed as well."""
+        if media_type(request.headers.get("content-type", "")) != APPLY or target.subresource:
+            return False
+        return self.store.table(table_key(target.resource)).get(target.namespace or "", target.name) is None
+
+    def _review(self, review: reviews.Review, namespace: str, user: User, request: Request) -> Json:
+        question = reviews.question(body_of(request), request.headers.get("content-type", ""))
+        spec = question.get("spec") or {}
+        if not isinstance(spec, dict):
+            raise bad_request("spec: expected an object")
+        asked = reviews.Asked(spec, user, namespace, self._policy, self._tokens.user)
+        return {**question, "status": review(asked)}
 
     def _openapi(self, parts: list[str], accept: str) -> Answer | Awaitable[Answer]:
         match parts[1:]:
@@ -170,6 +212,8 @@ class Api:
                 body = body_of(request)
                 if named and not target.subresource:
                     raise method_not_allowed()
+                if (target.resource.qualified, target.subresource) == ("serviceaccounts", "token"):
+                    return Answer.json(self._tokens.request(target, reviews.question(body, content_type)), 201)
                 record, code = self.writing.create(target, options, content_type, body)
             case "PUT", True:
                 body = body_of(request)
@@ -186,6 +230,12 @@ class Api:
             case _:
                 raise method_not_allowed()
         return Answer.json(self.reading.render(record, target, accept), code)
+
+    async def _proxy(self, proxied: proxying.Proxied, request: Request) -> Answer:
+        try:
+            return await proxying.answer(self.store, proxied, request)
+        except StatusError as error:
+            return Answer.json(error.status(), error.code)
 
     def _log(self, target: Target, options: Options) -> Answer:
         record = self.store.table("pods").get(target.namespace or "", target.name)

@@ -9,7 +9,7 @@ import msgspec
 from gatewright.local.apiserver.errors import no_such_path
 from gatewright.local.apiserver.exchange import Answer
 from gatewright.local.apiserver.resources import VERBS, Catalog, Resource
-from gatewright.local.apiserver.reviews import REVIEWS
+from gatewright.local.apiserver.reviews import NAMESPACED, REVIEWS
 from gatewright.local.apiserver.store import Json
 
 VERSION: Json = {
@@ -97,6 +97,8 @@ def _subresources(resource: Resource) -> list[tuple[str, str, str, str, list[str
         found.append(("log", *own, ["get"]))
         found.append(("binding", "", "v1", "Binding", ["create"]))
         found.append(("eviction", "policy", "v1", "Eviction", ["create"]))
+    if resource.qualified == "serviceaccounts":
+        found.append(("token", "authentication.k8s.io", "v1", "TokenRequest", ["create"]))
     if resource.qualified == "namespaces":
         found.append(("finalize", *own, ["update"]))
     return found
@@ -131,7 +133,13 @@ def _resource_list(group: str, version: str, resources: list[Resource]) -> Json:
     for (review_group, plural), (kind, _) in REVIEWS.items():
         if review_group == group:
             listed.append(
-                {"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind, "verbs": ["create"]}
+                {
+                    "name": plural,
+                    "singularName": kind.lower(),
+                    "namespaced": plural in NAMESPACED,
+                    "kind": kind,
+                    "verbs": ["create"],
+                }
             )
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
@@ -159,7 +167,7 @@ def _aggregated(groups: dict[str, dict[str, list[Resource]]], aggregated: str) -
                         {
                             "resource": plural,
                             "responseKind": {"group": group, "version": "v1", "kind": kind},
-                            "scope": "Cluster",
+                            "scope": "Namespaced" if plural in NAMESPACED else "Cluster",
                             "singularResource": kind.lower(),
                             "verbs": ["create"],
                         }

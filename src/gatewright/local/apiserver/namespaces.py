@@ -1,4 +1,4 @@
-"""Namespaces: those that every cluster has, and the emptying of one that is being deleted."""
+"""Namespaces: those that every cluster has, what each has from its start, and the emptying of one that goes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gatewright.local.apiserver.resources import Catalog
 from gatewright.local.apiserver.store import Change, Json, Store
 
 INITIAL = ("default", "kube-system", "kube-public", "kube-node-lease")
+DEFAULT_ACCOUNT = "default"
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -26,14 +27,21 @@ def namespace(name: str) -> Json:
     }
 
 
+def default_account(name: str) -> Json:
+    """The ServiceAccount of pods that name none."""
+    metadata = new_metadata({"name": DEFAULT_ACCOUNT, "namespace": name})
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
 class Namespaces:
-    """Creates the initial namespaces; deletes the content of terminating ones, then the namespaces themselves."""
+    """Creates the initial namespaces, and in each a ServiceAccount; empties terminating ones, then deletes them."""
 
     def __init__(self, store: Store, catalog: Catalog, deleting: Deleting) -> None:
         self._store = store
         self._catalog = catalog
         self._deleting = deleting
         self._terminating: set[str] = set()
+        self._without_account: set[str] = set()
         self._scheduled: asyncio.Handle | None = None
         self._running = False
 
@@ -49,6 +57,8 @@ class Namespaces:
         for record in self._store.table("namespaces").records():
             if "deletionTimestamp" in record.metadata:
                 self._terminating.add(record.name)
+            else:
+                self._without_account.add(record.name)
         self._schedule()
 
     def stop(self) -> None:
@@ -63,18 +73,33 @@ class Namespaces:
             elif "deletionTimestamp" in record.metadata:
                 self._terminating.add(record.name)
                 self._schedule()
+            elif change.event.type == "ADDED":
+                self._without_account.add(record.name)
+                self._schedule()
+        elif change.resource == "serviceaccounts" and change.event.type == "DELETED" and record.name == DEFAULT_ACCOUNT:
+            self._without_account.add(record.namespace)
+            self._schedule()
         elif self._terminating and change.event.type == "DELETED" and record.namespace in self._terminating:
             self._schedule()
 
     def _schedule(self) -> None:
-        if self._running and self._terminating and self._scheduled is None:
-            self._scheduled = asyncio.get_running_loop().call_soon(self._empty_all)
+        if self._running and self._scheduled is None and (self._terminating or self._without_account):
+            self._scheduled = asyncio.get_running_loop().call_soon(self._look_after)
 
-    def _empty_all(self) -> None:
+    def _look_after(self) -> None:
         self._scheduled = None
         if self._running and not self._store.closed:
+            for name in sorted(self._without_account):
+                self._furnish(name)
+            self._without_account.clear()
             for name in sorted(self._terminating):
                 self._empty(name)
+
+    def _furnish(self, name: str) -> None:
+        """Create what a namespace has from its start."""
+        record = self._store.table("namespaces").get("", name)
+        if record is not None and "deletionTimestamp" not in record.metadata:
+            self._store.load("serviceaccounts", [default_account(name)])
 
     def _empty(self, name: str) -> None:
         record = self._store.table("namespaces").get("", name)

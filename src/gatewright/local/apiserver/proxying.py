@@ -11,6 +11,7 @@ import random
 import ssl
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -48,7 +49,7 @@ def find(request: Request) -> Proxied | None:
             pass
         case _:
             return None
-    words = name.split(":")
+    words = unquote(name).split(":")
     match words:
         case [only]:
             scheme, named, port = "http", only, ""

@@ -63,7 +63,7 @@ class Writing:
     # Create
 
     def create(self, target: Target, options: Options, content_type: str, raw: bytes) -> Written:
-        """POST: a new object; or a pod's `binding` or `eviction`, or a service account's `token`."""
+        """POST: a new object; or a pod's `binding` or `eviction`."""
         obj = _decode(content_type, raw)
         if target.subresource:
             return self._create_subresource(target, options, obj)
@@ -110,8 +110,6 @@ class Writing:
                 if not options.dry_run:
                     self._store.put("pods", pod)
                 return success, 201
-            case "serviceaccounts", "token":
-                raise bad_request("the embedded API issues no service account tokens")
         raise no_such_path()
 
     # Update

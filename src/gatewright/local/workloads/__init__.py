@@ -5,7 +5,8 @@ becomes live endpoints on loopback, and Services with a selector become Endpoint
 """
 
 from gatewright.local.workloads.addresses import PodAddresses
+from gatewright.local.workloads.programs import Programs
 from gatewright.local.workloads.slices import Backend
 from gatewright.local.workloads.workloads import Workloads
 
-__all__ = ["Backend", "PodAddresses", "Workloads"]
+__all__ = ["Backend", "PodAddresses", "Programs", "Workloads"]

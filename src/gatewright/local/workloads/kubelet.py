@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,10 +14,13 @@ from gatewright.cluster import AlreadyExists, Client, ClusterError, Conflict, No
 from gatewright.flow import Collection
 from gatewright.local.workloads.addresses import PodAddresses
 from gatewright.local.workloads.environment import Lookup
+from gatewright.local.workloads.events import pod_event
 from gatewright.local.workloads.logs import LogQuery
 from gatewright.local.workloads.names import timestamp
+from gatewright.local.workloads.nodes import NODE, own_node, own_status
 from gatewright.local.workloads.pod_status import pod_status
 from gatewright.local.workloads.program import Socket
+from gatewright.local.workloads.programs import Launcher
 from gatewright.local.workloads.running import RunningPod
 from gatewright.local.workloads.slices import target_number
 from gatewright.local.workloads.templates import Pod
@@ -27,16 +29,20 @@ from gatewright.model.meta import Key
 
 _log = structlog.get_logger(__name__)
 
-NODE = "gatewright"
-HOST_IP = "127.0.0.1"
 LINGER_SECONDS = 0.3
 """How long a terminating pod still takes new requests, so that proxies learn of its end before it closes."""
 
 ServicesOf = Callable[[Pod], tuple[core.Service, ...]]
+HostOf = Callable[[str], str | None]
+"""The address of a node by its name; None for one whose pods aren't stood in for."""
 
 
 class Kubelet:
-    """Runs the pods of the node `gatewright`. `ports_changed` is told of a pod whose listening ports changed."""
+    """Runs the pods of all nodes that `host_of` knows.
+
+    `ports_changed` is told of a pod whose listening ports changed. A pod without a node gets `node`; when that is
+    empty, it waits for a scheduler to give it one.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,9 @@ class Kubelet:
         services_of: ServicesOf,
         addresses: PodAddresses,
         ports_changed: Callable[[Pod], None],
+        launcher: Launcher,
+        host_of: HostOf,
+        node: str = NODE,
     ) -> None:
         self._client = client
         self._pods = pods
@@ -53,21 +62,26 @@ class Kubelet:
         self._services_of = services_of
         self._addresses = addresses
         self._ports_changed = ports_changed
+        self._launcher = launcher
+        self._host_of = host_of
+        self._node = node
         self._running: dict[Key, RunningPod] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}  # by uid
         self.reconciler = Reconciler("pods", self.reconcile)
 
     async def register(self) -> None:
-        """Create or refresh the Node object."""
+        """Create or refresh the Node object, where there is one of the kubelet's own."""
+        if not self._node:
+            return
         with contextlib.suppress(AlreadyExists):
-            await self._client.create(_node())
-        await self._client.patch(core.Node, Key("", NODE), {"status": _node_status()}, subresource="status")
+            await self._client.create(own_node())
+        await self._client.patch(core.Node, Key("", NODE), {"status": own_status()}, subresource="status")
 
     def real_port(self, pod: core.Pod, port: int, transport: str = "TCP") -> int | None:
         """The port that listens for a pod's `port`; None when nothing can be named."""
         running = self._running.get(pod.key)
         if running is None or running.uid != pod.metadata.uid:
-            return None if pod.spec.node_name == NODE else port
+            return port if self._host_of(pod.spec.node_name) is None else None
         return running.real_port(Socket(transport, port))
 
     async def reconcile(self, key: Key) -> None:
@@ -81,10 +95,11 @@ class Kubelet:
         if pod is None:
             return
         if not pod.spec.node_name:
-            if not pod.deleting:
-                await self._client.patch(core.Pod, key, _binding(pod))
+            if self._node and not pod.deleting:
+                await self._client.patch(core.Pod, key, binding(pod, self._node))
             return
-        if pod.spec.node_name != NODE:
+        host = self._host_of(pod.spec.node_name)
+        if host is None:
             return
         if pod.deleting:
             if running:
@@ -95,14 +110,15 @@ class Kubelet:
         if pod.status.phase in ("Succeeded", "Failed"):
             return
         if running is None:
-            running = self._running[key] = self._start(pod)
+            running = self._running[key] = self._start(pod, host)
         targets = self._targets(pod)
         if await running.advance(pod, self._lookup, targets):
             self._ports_changed(pod)
         if running.missing and running.missing != running.reported:
             running.reported = running.missing
             with contextlib.suppress(ClusterError):  # it only informs, and a namespace that goes takes none
-                await self._client.create(_mount_failure(pod, running.missing))
+                event = pod_event(pod, "FailedMount", running.missing, component="kubelet", host=pod.spec.node_name)
+                await self._client.create(event)
         await self._write_status(pod, running)
 
     async def logs(self, query: LogQuery) -> AsyncIterator[bytes]:
@@ -125,7 +141,7 @@ class Kubelet:
             running.close()
         self._running.clear()
 
-    def _start(self, pod: Pod) -> RunningPod:
+    def _start(self, pod: Pod, host: str) -> RunningPod:
         key = pod.key
 
         def services() -> tuple[str, ...]:
@@ -135,7 +151,7 @@ class Kubelet:
         def changed() -> None:
             self.reconciler.enqueue(key)
 
-        return RunningPod(pod, self._addresses, HOST_IP, NODE, services, changed)
+        return RunningPod(pod, self._addresses, host, pod.spec.node_name, services, changed, self._launcher)
 
     def _targets(self, pod: Pod) -> set[Socket]:
         found = (
@@ -185,34 +201,9 @@ class Kubelet:
             await self._client.delete(core.Pod, pod.key, grace_period=0, uid=pod.metadata.uid)
 
 
-def _mount_failure(pod: Pod, why: str) -> dict[str, Any]:
-    """The event that a kubelet leaves for a volume that it can't set up."""
-    now = timestamp()
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
-        "involvedObject": {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "namespace": pod.namespace,
-            "name": pod.name,
-            "uid": pod.metadata.uid,
-        },
-        "type": "Warning",
-        "reason": "FailedMount",
-        "message": why,
-        "source": {"component": "kubelet", "host": NODE},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-        "reportingComponent": "kubelet",
-        "reportingInstance": NODE,
-    }
-
-
-def _binding(pod: Pod) -> dict[str, Any]:
-    return {"metadata": {"resourceVersion": pod.metadata.resource_version}, "spec": {"nodeName": NODE}}
+def binding(pod: Pod, node: str) -> dict[str, Any]:
+    """The patch that gives a pod its node, unless it has changed meanwhile."""
+    return {"metadata": {"resourceVersion": pod.metadata.resource_version}, "spec": {"nodeName": node}}
 
 
 def _same(pod: Pod, status: dict[str, Any]) -> bool:
@@ -220,64 +211,3 @@ def _same(pod: Pod, status: dict[str, Any]) -> bool:
     return msgspec.convert(status, core.PodStatus) == msgspec.structs.replace(
         pod.status, qos_class="", reason="", message=""
     )
-
-
-def _node() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": NODE,
-            "labels": {
-                "kubernetes.io/hostname": NODE,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": _architecture(),
-            },
-            "annotations": {"gatewright.dev/stand-in": "pods of this node are stood in for on loopback"},
-        },
-        "spec": {"providerID": f"gatewright://{NODE}"},
-    }
-
-
-def _node_status() -> dict[str, Any]:
-    now = timestamp()
-    fine = {
-        "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        "Ready": ("True", "KubeletReady", "gatewright stands in for a kubelet"),
-    }
-    room = {"cpu": "16", "memory": "64Gi", "pods": "10000", "ephemeral-storage": "100Gi"}
-    return {
-        "addresses": [{"type": "InternalIP", "address": HOST_IP}, {"type": "Hostname", "address": NODE}],
-        "capacity": room,
-        "allocatable": room,
-        "conditions": [
-            {
-                "type": name,
-                "status": status,
-                "reason": reason,
-                "message": message,
-                "lastHeartbeatTime": now,
-                "lastTransitionTime": now,
-            }
-            for name, (status, reason, message) in fine.items()
-        ],
-        "nodeInfo": {
-            "machineID": "",
-            "systemUUID": "",
-            "bootID": "",
-            "kernelVersion": platform.release(),
-            "osImage": platform.platform(terse=True),
-            "containerRuntimeVersion": "gatewright://stand-in",
-            "kubeletVersion": "v1.33.0",
-            "kubeProxyVersion": "",
-            "operatingSystem": "linux",
-            "architecture": _architecture(),
-        },
-    }
-
-
-def _architecture() -> str:
-    machine = platform.machine().lower()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

@@ -116,7 +116,8 @@ class _Door:
 
     def close(self) -> None:
         """Listen no more; what is connected stays so."""
-        self._unsubscribe()
+        if self.sockets:
+            self._unsubscribe()
         for listening in self.sockets:
             asyncio.get_running_loop().remove_reader(listening)
             listening.close()

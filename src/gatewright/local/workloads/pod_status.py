@@ -29,6 +29,8 @@ class ContainerView(NamedTuple):
     exit: Exit | None = None
     """How it ended the last time."""
     exited_at: str = ""
+    last: tuple[Exit, str, str] | None = None
+    """How its former run ended, when that began and when it ended."""
 
 
 def pod_status(
@@ -63,7 +65,7 @@ def _phase(pod: Pod, containers: Sequence[ContainerView]) -> str:
         if pod.spec.restart_policy == "Never" or (pod.spec.restart_policy == "OnFailure" and not failed):
             return "Failed" if failed else "Succeeded"
         return "Running"
-    return "Running" if ended else "Pending"
+    return "Running" if ended or any(view.last for view in containers) else "Pending"
 
 
 def _conditions(pod: Pod, containers: Sequence[ContainerView], now: str) -> list[dict[str, Any]]:
@@ -144,6 +146,8 @@ def _container_status(view: ContainerView) -> dict[str, Any]:
     }
     if view.exit and view.waiting:
         status["lastState"] = {"terminated": _terminated(view)}
+    elif view.last:
+        status["lastState"] = {"terminated": _ended(*view.last)}
     return status
 
 
@@ -156,6 +160,11 @@ def _terminated(view: ContainerView) -> dict[str, Any]:
         "finishedAt": view.exited_at,
         "containerID": view.container_id,
     }
+
+
+def _ended(end: Exit, began: str, ended: str) -> dict[str, Any]:
+    reason = "Error" if end.code else "Completed"
+    return {"exitCode": end.code, "reason": reason, "startedAt": began, "finishedAt": ended}
 
 
 def _init_status(container: core.Container, moment: str, uid: str) -> dict[str, Any]:

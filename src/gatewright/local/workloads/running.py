@@ -1,4 +1,4 @@
-"""A pod that runs: its address, its endpoints, its containers with their logs and probes."""
+"""A pod that runs: its address, its endpoints, its containers."""
 
 from __future__ import annotations
 
@@ -7,145 +7,25 @@ import contextlib
 import errno
 from collections.abc import Callable, Collection, Iterable
 
-from gatewright.local.workloads.addresses import PodAddresses
+from gatewright.local.workloads.addresses import Doorkeeper, PodAddresses
+from gatewright.local.workloads.containers import Launched, RunningContainer
 from gatewright.local.workloads.environment import Lookup, MissingReference, PodFacts, environment, expand
 from gatewright.local.workloads.images import behaviour
-from gatewright.local.workloads.logs import ContainerLog
 from gatewright.local.workloads.names import timestamp
-from gatewright.local.workloads.pod_status import ContainerView
-from gatewright.local.workloads.probes import perform, watch
-from gatewright.local.workloads.program import Behaviour, Exit, Port, Program, Socket
+from gatewright.local.workloads.program import Behaviour, Port, Program, Socket
+from gatewright.local.workloads.programs import Launcher
 from gatewright.local.workloads.serving import Opened, serve
+from gatewright.local.workloads.sessions import DatagramListener
 from gatewright.local.workloads.stand_in import stand_in_port
 from gatewright.local.workloads.templates import Container, Pod
 from gatewright.local.workloads.volumes import MissingVolume, check_volumes, reader
 from gatewright.model import core
+from gatewright.model.meta import Key
 
 _ADDRESS_TRIES = 8
 """How many addresses are tried when another process has a pod's port on one."""
 _BACK_OFF, _LONGEST_BACK_OFF = 10.0, 300.0
 """How long a container that ends again and again waits before its second restart, and at most."""
-
-
-class RunningContainer:
-    """One container. `changed` is called when its readiness or restarts change."""
-
-    def __init__(self, pod: RunningPod, container: Container, restart_count: int) -> None:
-        self.name = container.name
-        self.container = container
-        self.restart_count = restart_count
-        self.log = ContainerLog()
-        self.behaviour: Behaviour | None = None
-        self.ready = False
-        self.started = False
-        self.started_at = ""
-        self.waiting: tuple[str, str] | None = ("ContainerCreating", "")
-        self.exit: Exit | None = None
-        self.not_before = 0.0
-        """When it may be started again, by the loop's clock."""
-        self.probes: list[asyncio.Task[None]] = []
-        self._pod = pod
-        self._generation = 0
-
-    def run(self, program: Program) -> None:
-        """Start the program."""
-        self._generation += 1
-        self.started_at = timestamp()
-        self.behaviour = behaviour(program)
-        for line in self.behaviour.greeting:
-            self.log.write(line)
-        self.exit = self.behaviour.exit
-        if self.exit:
-            for line in self.exit.lines:
-                self.log.write(line)
-            restarts = self._pod.restart_policy == "Always" or (
-                self._pod.restart_policy == "OnFailure" and self.exit.code != 0
-            )
-            self.waiting = ("CrashLoopBackOff", f"the program ends with code {self.exit.code}") if restarts else None
-            return
-        self.waiting = None
-
-    def begin_probes(self) -> None:
-        """Ready at once without a readiness probe; else as the probes find."""
-        container = self.container
-        self.started = container.startup_probe is None
-        self.ready = self.started and container.readiness_probe is None
-        if container.startup_probe:
-            self._watch(container.startup_probe, self._startup)
-        else:
-            self._watch_running()
-
-    @property
-    def crashing(self) -> bool:
-        """Whether the program ended at once, and would be started again and again."""
-        return self.exit is not None and self.waiting is not None
-
-    def view(self) -> ContainerView:
-        """What the pod's status says of it."""
-        return ContainerView(
-            name=self.name,
-            image=self.container.image,
-            container_id=f"gatewright://{self._pod.uid}/{self.name}/{self._generation}" if self._generation else "",
-            started_at="" if self.exit else self.started_at,
-            started=self.started,
-            ready=self.ready,
-            restart_count=self.restart_count,
-            waiting=self.waiting,
-            exit=self.exit,
-            exited_at=self.started_at if self.exit else "",
-        )
-
-    def stop_probes(self) -> None:
-        """Probe no more."""
-        for probe in self.probes:
-            probe.cancel()
-        self.probes.clear()
-
-    def _watch(self, probe: core.Probe, told: Callable[[bool, str], None]) -> None:
-        async def once() -> str:
-            return await perform(probe, self._pod.address, self._port)
-
-        self.probes.append(asyncio.get_running_loop().create_task(watch(probe, once, told)))
-
-    def _watch_running(self) -> None:
-        if self.container.readiness_probe:
-            self._watch(self.container.readiness_probe, self._readiness)
-        if self.container.liveness_probe:
-            self._watch(self.container.liveness_probe, self._liveness)
-
-    def _port(self, port: int | str) -> int | None:
-        if isinstance(port, str) and not port.isdecimal():
-            named = next((p.container_port for p in self.container.ports if p.name == port), None)
-            if named is None:
-                return None
-            port = named
-        return self._pod.real_port(Socket("TCP", int(port)))
-
-    def _startup(self, passed: bool, why: str) -> None:
-        if not passed:
-            self._restart(f"Startup probe failed: {why}")
-            return
-        self.stop_probes()
-        self.started = True
-        self.ready = self.container.readiness_probe is None
-        self._watch_running()
-        self._pod.changed()
-
-    def _readiness(self, passed: bool, why: str) -> None:
-        self.ready = passed
-        if not passed:
-            self.log.write(f"gatewright: Readiness probe failed: {why}")
-        self._pod.changed()
-
-    def _liveness(self, passed: bool, why: str) -> None:
-        if not passed:
-            self._restart(f"Liveness probe failed: {why}")
-
-    def _restart(self, why: str) -> None:
-        self.log.write(f"gatewright: {why}; the container is restarted")
-        self.restart_count += 1
-        self.stop_probes()
-        self._pod.restart(self)
 
 
 class RunningPod:
@@ -159,11 +39,16 @@ class RunningPod:
         node: str,
         services: Callable[[], tuple[str, ...]],
         changed: Callable[[], None],
+        launcher: Launcher,
     ) -> None:
         self.key = pod.key
         self.uid = pod.metadata.uid
+        self.account = Key(pod.namespace, pod.spec.service_account_name or "default")
+        self.grace = float(pod.spec.termination_grace_period_seconds)
         self.restart_policy = pod.spec.restart_policy
         self.changed = changed
+        self.closed = False
+        self._launcher = launcher
         self.started_at = timestamp()
         self.address = addresses.allot(pod.status.pod_ip)
         self._addresses = addresses
@@ -185,6 +70,11 @@ class RunningPod:
         }
 
     @property
+    def probe(self) -> str | None:
+        """The address from which it is probed; None for any."""
+        return self._addresses.probe
+
+    @property
     def facts(self) -> PodFacts:
         """Where it runs."""
         return PodFacts(self.address, self._host_ip, self._node)
@@ -199,6 +89,8 @@ class RunningPod:
         if endpoint:
             return endpoint.port
         first = next(iter(self.containers.values())).behaviour
+        if isinstance(first, Launched):
+            return port.number
         opens = first is not None and not first.known
         return port.number if self._addresses.own and not opens else None
 
@@ -226,7 +118,7 @@ class RunningPod:
             self._endpoints.pop(socket).close()
         container.behaviour = None
         container.ready = container.started = False
-        again = container.restart_count - 2
+        again = container.crashes - 2
         if again >= 0:
             pause = min(_LONGEST_BACK_OFF, _BACK_OFF * 2.0 ** min(again, 16))
             loop = asyncio.get_running_loop()
@@ -235,13 +127,28 @@ class RunningPod:
             self._timers.append(loop.call_at(container.not_before + 0.01, self.changed))
         self.changed()
 
+    def again(self, container: RunningContainer, seconds: float) -> None:
+        """Start a container's program later."""
+        loop = asyncio.get_running_loop()
+        container.behaviour = None
+        container.not_before = loop.time() + seconds
+        self._timers.append(loop.call_at(container.not_before + 0.01, self.changed))
+        self.changed()
+
     async def drain(self, seconds: float) -> None:
         """Take no new requests, finish those in flight for up to `seconds`, then end."""
-        await asyncio.gather(*(endpoint.drain(seconds) for endpoint in self._endpoints.values()))
+        self.closed = True
+        for container in self.containers.values():
+            container.end(seconds)
+        await asyncio.gather(
+            *(endpoint.drain(seconds) for endpoint in self._endpoints.values()),
+            *(container.over() for container in self.containers.values()),
+        )
         self.close()
 
     def close(self) -> None:
         """End now."""
+        self.closed = True
         for endpoint in self._endpoints.values():
             endpoint.close()
         self._endpoints.clear()
@@ -249,6 +156,7 @@ class RunningPod:
             timer.cancel()
         for container in self.containers.values():
             container.stop_probes()
+            container.kill()
             container.log.close()
         self._addresses.release(self.address)
 
@@ -266,6 +174,9 @@ class RunningPod:
             program = self._program(running, env, targets, lookup)
         except MissingReference as missing:
             running.waiting = ("CreateContainerConfigError", str(missing))
+            return False
+        if self._launcher.runs(program):
+            running.launch(program, self._launcher)
             return False
         if running.crashing:
             if behaviour(program).exit:
@@ -324,7 +235,7 @@ class RunningPod:
         if self._addresses.own:
             for _ in range(1 if self._endpoints else _ADDRESS_TRIES):
                 try:
-                    await endpoint.start(self.address, number)
+                    await _start(endpoint, self.address, number, self._addresses.doorkeeper)
                 except OSError as error:
                     if error.errno != errno.EADDRINUSE or self._endpoints:
                         break
@@ -332,7 +243,7 @@ class RunningPod:
                     self._addresses.release(taken)
                 else:
                     return
-        await endpoint.start(self.address, 0)
+        await _start(endpoint, self.address, 0, self._addresses.doorkeeper)
         running.log.write(
             f"gatewright: port {number} can't be had on {self.address}; listening on {endpoint.port} instead"
         )
@@ -346,6 +257,13 @@ def _endpoint(running: RunningContainer, port: Port) -> Opened:
         return running.behaviour
 
     return serve(now, port, running.log.write)
+
+
+async def _start(endpoint: Opened, address: str, port: int, doorkeeper: Doorkeeper | None) -> None:
+    if isinstance(endpoint, DatagramListener):
+        await endpoint.start(address, port)
+    else:
+        await endpoint.start(address, port, doorkeeper)
 
 
 def _declared(container: Container) -> set[Socket]:

@@ -10,15 +10,19 @@ from typing import Any, Self, TypeVar
 from gatewright.cluster import Client, Reconciler
 from gatewright.flow import Change, Collection
 from gatewright.local.workloads.addresses import PodAddresses
+from gatewright.local.workloads.daemon_sets import DaemonSetController
 from gatewright.local.workloads.deployment_controller import DeploymentController, ReplicaSetController
 from gatewright.local.workloads.environment import references
 from gatewright.local.workloads.kubelet import Kubelet
 from gatewright.local.workloads.logs import LogQuery
+from gatewright.local.workloads.nodes import NODE
+from gatewright.local.workloads.programs import Launcher, Programs
+from gatewright.local.workloads.scheduler import Scheduler
 from gatewright.local.workloads.service_controller import ServiceController
-from gatewright.local.workloads.set_controllers import DaemonSetController, StatefulSetController
+from gatewright.local.workloads.set_controllers import StatefulSetController
 from gatewright.local.workloads.slices import Backend
 from gatewright.local.workloads.state import State
-from gatewright.local.workloads.templates import Pod, ReplicaSet
+from gatewright.local.workloads.templates import Node, Pod, ReplicaSet
 from gatewright.local.workloads.volumes import volume_references
 from gatewright.model import core, discovery
 from gatewright.model.meta import Key, Object
@@ -33,13 +37,34 @@ class Workloads:
     """
 
     def __init__(
-        self, client: Client, *, addresses: PodAddresses | None = None, backends: Iterable[Backend] = ()
+        self,
+        client: Client,
+        *,
+        addresses: PodAddresses | None = None,
+        backends: Iterable[Backend] = (),
+        programs: Programs | None = None,
+        own_node: bool = True,
     ) -> None:
+        """`programs` are images whose program really runs; without them all pods are stood in for.
+
+        Without `own_node`, pods wait until a scheduler has found a node for them: those count that are annotated as
+        stood in for (`nodes.STAND_IN`), whoever made them. Their taints, labels and room decide as in a real cluster.
+        """
         self._client = client
-        self._state = state = State()
+        self._launcher = Launcher(client, programs)
+        self._state = state = State(NODE if own_node else "")
         self._kubelet = Kubelet(
-            client, state.pods, state.lookup, state.services_of, addresses or PodAddresses(), self._ports_changed
+            client,
+            state.pods,
+            state.lookup,
+            state.services_of,
+            addresses or PodAddresses(),
+            self._ports_changed,
+            self._launcher,
+            state.host_of,
+            state.node,
         )
+        self._scheduler = Scheduler(client, state)
         self._services = ServiceController(client, state, self._kubelet.real_port, backends)
         self._deployments = DeploymentController(client, state)
         self._replica_sets = ReplicaSetController(client, state)
@@ -50,6 +75,7 @@ class Workloads:
             self._stateful_sets.reconciler,
             self._daemon_sets.reconciler,
             self._replica_sets.reconciler,
+            self._scheduler.reconciler,
             self._kubelet.reconciler,
             self._services.reconciler,
         )
@@ -60,6 +86,7 @@ class Workloads:
         """Run until cancelled."""
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._kubelet.close)
+            stack.push_async_callback(self._launcher.stop)
             await self._kubelet.register()
             for reconciler in self._reconcilers:
                 await stack.enter_async_context(reconciler)
@@ -111,6 +138,9 @@ class Workloads:
         state.stateful_sets.subscribe(lambda changes: _each(changes, self._stateful_sets.reconciler.enqueue))
         state.daemon_sets.subscribe(lambda changes: _each(changes, self._daemon_sets.reconciler.enqueue))
         state.pods.subscribe(self._pods_changed)
+        if not state.node:
+            state.pods.subscribe(self._scheduler.pods_changed)
+            state.nodes.subscribe(self._nodes_changed)
         state.services.subscribe(self._services_changed)
         state.slices.subscribe(self._slices_changed)
         state.config_maps.subscribe(lambda changes: self._sources_changed(changes, 0))
@@ -126,6 +156,17 @@ class Workloads:
         for collection, reconciler in everything:
             for key in tuple(collection.keys()):
                 reconciler.enqueue(key)
+        if not state.node:
+            for key in tuple(state.pods.keys()):
+                self._scheduler.reconciler.enqueue(key)
+
+    def _nodes_changed(self, changes: list[Change[Key, Node]]) -> None:
+        self._scheduler.nodes_changed(changes)
+        for change in changes:
+            for pod in self._state.pods_on.lookup(change.key.name):
+                self._kubelet.reconciler.enqueue(pod.key)
+        for key in tuple(self._state.daemon_sets.keys()):
+            self._daemon_sets.reconciler.enqueue(key)
 
     def _replica_sets_changed(self, changes: list[Change[Key, ReplicaSet]]) -> None:
         for change in changes:
