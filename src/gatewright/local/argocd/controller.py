@@ -1,0 +1,404 @@
+"""The controller: looks at every Application whenever something that it depends on changes, and syncs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+import structlog
+
+from gatewright.cluster import Client, NotFound, Reconciler, Reflector
+from gatewright.cluster.client import path_of
+from gatewright.flow import Change, Flow, Source
+from gatewright.local.argocd import health, projects, statuses
+from gatewright.local.argocd.application import APP_PROJECT, APPLICATION, FINALIZER, Application, AppProject
+from gatewright.local.argocd.builds import Cluster
+from gatewright.local.argocd.comparison import Comparison
+from gatewright.local.argocd.definitions import definitions
+from gatewright.local.argocd.folders import FolderWatch
+from gatewright.local.argocd.health import Health, Status
+from gatewright.local.argocd.live import Kinds, LiveState
+from gatewright.local.argocd.operations import Begin, automatic, failed
+from gatewright.local.argocd.picture import Looking, Picture
+from gatewright.local.argocd.provided import PROVIDED, Provided
+from gatewright.local.argocd.sources import Sources
+from gatewright.local.argocd.statuses import Json, Seen
+from gatewright.local.argocd.syncing import Syncing
+from gatewright.model.core import ConfigMap
+from gatewright.model.kinds import Kind
+from gatewright.model.meta import Key, Object
+
+_log = structlog.get_logger(__name__)
+
+NAMESPACE: Final = "argocd"
+"""Where Argo CD is, and its Applications."""
+SELF_HEAL_PAUSE: Final = 5.0
+"""Seconds between the end of a sync and one that mends what was changed since."""
+REFRESH: Final = "argocd.argoproj.io/refresh"
+"""An annotation that asks for a comparison from nothing; it is taken away when that was made."""
+
+_CONFIGURATION: Final = "argocd-cm"
+_CLUSTER_SECONDS: Final = 5.0  # how long what charts may ask of the cluster is believed
+_DEFINITIONS_MANAGER: Final = "gatewright-argocd"
+
+
+class ArgoCD:
+    """A running stand-in of Argo CD for the cluster of `client` (`async with`).
+
+    `repositories` are the folders that stand for Git repositories, by URL; every revision of one is the folder as it
+    is. `provided` are sources that aren't fetched since the local edge does their work. Pauses between tries are
+    `pace` times as short as they say.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        repositories: Mapping[str, Path],
+        provided: Sequence[Provided] = PROVIDED,
+        *,
+        pace: float = 1.0,
+    ) -> None:
+        self._client = client
+        self._pace = pace
+        self._flow = Flow()
+        self._applications: Source[Key, Application] = self._flow.source("applications")
+        self._projects: Source[Key, AppProject] = self._flow.source("projects")
+        self._configuration: Source[Key, ConfigMap] = self._flow.source("configuration")
+        self._kinds = Kinds(client)
+        self._live = LiveState(client, lambda name: self._reconciler.enqueue(Key(NAMESPACE, name)))
+        self._comparison = Comparison(client, self._live)
+        self._sources = Sources(repositories, self._cluster, provided)
+        self._looking = Looking(self._sources, self._kinds, self._live, self._comparison)
+        self._syncing = Syncing(client, self._kinds, self._live)
+        self._folders = FolderWatch(self._enqueue_all)
+        self._reconciler: Reconciler[Key] = Reconciler("argocd", self.reconcile, settle=0.02, longest=0.2)
+        self._releasing: Reconciler[Key] = Reconciler("argocd projects", self._release)
+        self._written: dict[Key, tuple[str, int, Json]] = {}  # uid, resourceVersion and status of the last write
+        self._followed: dict[Key, frozenset[Path]] = {}
+        self._due: dict[Key, float] = {}  # when an operation that failed is tried again, in the loop's time
+        self._ended: dict[Key, float] = {}  # when the last operation succeeded, in the loop's time
+        self._asked: tuple[float, Cluster] | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Returns once its kinds are there, and the Applications are known."""
+        async with AsyncExitStack() as stack:
+            for definition in definitions():
+                await self._client.apply(definition, field_manager=_DEFINITIONS_MANAGER)
+            await stack.enter_async_context(self._live)
+            await stack.enter_async_context(self._folders)
+            reflectors: list[Reflector[Any]] = [
+                Reflector(
+                    self._client,
+                    ConfigMap,
+                    self._configuration,
+                    namespace=NAMESPACE,
+                    field_selector=f"metadata.name={_CONFIGURATION}",
+                ),
+                Reflector(self._client, AppProject, self._projects, namespace=NAMESPACE, kind=APP_PROJECT),
+                Reflector(self._client, Application, self._applications, namespace=NAMESPACE, kind=APPLICATION),
+            ]
+            for reflector in reflectors:
+                await stack.enter_async_context(reflector)
+            await asyncio.gather(*(reflector.synced() for reflector in reflectors))
+            await stack.enter_async_context(self._reconciler)
+            self._applications.subscribe(self._enqueue_changed)
+            await stack.enter_async_context(self._releasing)
+            self._projects.subscribe(lambda _: self._enqueue_all())
+            self._configuration.subscribe(lambda _: self._enqueue_all())
+            self._enqueue_all()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def idle(self) -> None:
+        """Return when every Application is where it can be for now; a sync that waits doesn't count as work."""
+        await self._reconciler.idle()
+        await self._releasing.idle()
+
+    async def reconcile(self, key: Key) -> None:
+        """Look at one Application, and do what there is to do."""
+        application = self._current(key)
+        if application is None:
+            self._written.pop(key, None)
+            self._followed.pop(key, None)
+            self._due.pop(key, None)
+            self._ended.pop(key, None)
+            self._follow()
+            return
+        if application.deleting:
+            await self._delete(application)
+            return
+        if REFRESH in application.metadata.annotations:
+            await self._refreshed(application)
+        customizations = self._customizations()
+        picture = await self._looking.look(application, self._project(application.spec.project), customizations)
+        self._followed[key] = self._sources.folders(application.spec.all_sources)
+        self._follow()
+        conditions = [*picture.conditions, *self._remarks()]
+        state = application.status.get("operationState")
+        began = self._begin(application, picture, state)
+        if isinstance(began, str):
+            if began:
+                conditions.append(("SyncError", began))
+        else:
+            state = began
+        if state is None or state["phase"] != "Running":
+            await self._write(application, picture.seen, picture.revision, conditions, state)
+            return
+
+        async def progress(state: Json) -> None:
+            await self._write(application, picture.seen, picture.revision, conditions, state)
+
+        state, again = await self._advance(application, picture, state, customizations, progress)
+        if state["phase"] == "Failed":
+            conditions.append(("SyncError", failed(state)))
+        if state["phase"] == "Succeeded":
+            self._ended[key] = asyncio.get_running_loop().time()
+        history = (
+            statuses.with_history(application.status, application, state) if state["phase"] == "Succeeded" else None
+        )
+        await self._write(application, picture.seen, picture.revision, conditions, state, history)
+        if again:
+            self._reconciler.enqueue(key)
+
+    # --- operations ---
+
+    def _begin(self, application: Application, picture: Picture, state: Json | None) -> Json | str:
+        """The operation that runs or begins now; or why none begins, empty where that is as it should be."""
+        if state is not None and state["phase"] == "Terminating":  # `argocd app terminate-op` writes that
+            return statuses.ended(state, "Failed", "Operation terminated")
+        running = state is not None and state["phase"] == "Running"
+        if running and state is not None and application.operation is None:
+            by_itself = (state["operation"].get("initiatedBy") or {}).get("automated")
+            stale = state["syncResult"]["revision"] != picture.revision and not picture.errors
+            if not (by_itself and stale):
+                return state
+        if application.operation is not None:
+            self._due.pop(application.key, None)
+            return statuses.begun(application, application.operation, picture.revision)
+        if picture.seen is None:
+            return ""
+        found = automatic(
+            application,
+            picture.revision,
+            statuses.sources(application),
+            picture.out_of_sync,
+            list(picture.extra),
+            len(picture.resources),
+            picture.provided and (state or {}).get("syncResult", {}).get("revision") != picture.revision,
+        )
+        if not isinstance(found, Begin):
+            return found.error
+        wait = self._rest(application.key, state, picture.revision)
+        if wait > 0:
+            self._reconciler.enqueue_later(application.key, wait)
+            return ""
+        self._due.pop(application.key, None)
+        return statuses.begun(application, found.operation, picture.revision)
+
+    def _rest(self, key: Key, last: Json | None, revision: str) -> float:
+        """Seconds until an object may be mended that was changed since the last sync to the same revision."""
+        if last is None or last["phase"] != "Succeeded" or last["syncResult"]["revision"] != revision:
+            return 0.0
+        return self._ended.get(key, 0.0) + SELF_HEAL_PAUSE / self._pace - asyncio.get_running_loop().time()
+
+    async def _advance(
+        self,
+        application: Application,
+        picture: Picture,
+        state: Json,
+        customizations: frozenset[tuple[str, str]],
+        progress: Any,
+    ) -> tuple[Json, bool]:
+        """The state of a running operation after all that can be done now, and whether to look again at once."""
+        key = application.key
+        loop = asyncio.get_running_loop()
+        due = self._due.get(key, 0.0)
+        if due > loop.time():
+            self._reconciler.enqueue_later(key, due - loop.time())
+            return state, False
+        self._due.pop(key, None)
+        if any(entry["status"] == "SyncFailed" for entry in state["syncResult"]["resources"]):
+            # The next try, which begins from the start.
+            state = {**state, "syncResult": {**state["syncResult"], "resources": []}}
+        if picture.errors:
+            return statuses.ended(state, "Error", "; ".join(picture.errors)), False
+        if state["operation"]["sync"].get("dryRun"):
+            message = "dry runs aren't made here; status.resources tells what a sync would change"
+            return statuses.ended(state, "Error", message), False
+        before = len(state["syncResult"]["resources"])
+        state = await self._syncing.advance(application, picture, state, customizations, progress)
+        if state["phase"] == "Failed":
+            again = self._syncing.retried(state)
+            if again is not None:
+                pause, state = again
+                self._due[key] = loop.time() + pause / self._pace
+                self._reconciler.enqueue_later(key, pause / self._pace)
+                return state, False
+        return state, len(state["syncResult"]["resources"]) != before
+
+    async def _delete(self, application: Application) -> None:
+        """Take an Application's objects away, and then what holds it."""
+        if not application.cascades:
+            return
+        await self._looking.watch_known(application)
+        left, trouble = await self._syncing.cascade(application)
+        if left:
+            conditions = [("DeletionError", trouble)] if trouble else []
+            seen = [self._remaining(identity) for identity in left]
+            state = application.status.get("operationState")
+            if state is not None and state["phase"] == "Running":
+                state = statuses.ended(state, "Failed", "the Application is being deleted")
+            fares = Health(Status.PROGRESSING, f"waits for the deletion of {left[0]}")
+            await self._write(application, seen, "", conditions, state, fares=fares)
+            if trouble:
+                self._reconciler.enqueue_later(application.key, SELF_HEAL_PAUSE / self._pace)
+            return
+        await self._patch(application.key, _without_finalizer(application))
+
+    def _remaining(self, identity: Any) -> Seen:
+        view = self._live.view(identity)
+        found = health.health(view, self._customizations()) if view else None
+        return Seen(
+            id=identity,
+            version=self._live.kind(identity).version,
+            wave=0,
+            synced=False,
+            live=view is not None,
+            wanted=None,
+            health=found,
+            checked=found is not None,
+        )
+
+    # --- what is known ---
+
+    def _current(self, key: Key) -> Application | None:
+        """An Application as it was last seen, with the status that was last written."""
+        application = self._applications.get(key)
+        written = self._written.get(key)
+        if application is None or written is None:
+            return application
+        uid, version, status = written
+        if application.metadata.uid != uid or _number(application.metadata.resource_version) >= version:
+            return application
+        return msgspec.structs.replace(application, status=status, operation=None)
+
+    def _project(self, name: str) -> AppProject | None:
+        found = self._projects.get(Key(NAMESPACE, name))
+        return projects.DEFAULT if found is None and name in ("", "default") else found
+
+    def _customizations(self) -> frozenset[tuple[str, str]]:
+        return health.customized(self._data())
+
+    def _remarks(self) -> list[tuple[str, str]]:
+        unknown = health.unknown_checks(self._customizations())
+        text = "argocd-cm brings a health check that isn't evaluated here: "
+        return [("NotRehearsed", f"{text}{', '.join(unknown)}")] if unknown else []
+
+    def _data(self) -> dict[str, str]:
+        found = self._configuration.get(Key(NAMESPACE, _CONFIGURATION))
+        return dict(found.data or {}) if found is not None else {}
+
+    async def _cluster(self) -> Cluster:
+        now = asyncio.get_running_loop().time()
+        if self._asked is None or self._asked[0] < now - _CLUSTER_SECONDS:
+            self._asked = (now, await self._kinds.cluster())
+        return self._asked[1]
+
+    def _enqueue_changed(self, changes: list[Change[Key, Application]]) -> None:
+        for change in changes:
+            self._reconciler.enqueue(change.key)
+            if change.new is None and change.old is not None:
+                self._releasing.enqueue(Key(NAMESPACE, change.old.spec.project))
+
+    def _enqueue_all(self) -> None:
+        for key in tuple(self._applications.keys()):
+            self._reconciler.enqueue(key)
+        for key in tuple(self._projects.keys()):
+            self._releasing.enqueue(key)
+
+    async def _release(self, key: Key) -> None:
+        """Let a project go that is being deleted, once no Application is in it any more."""
+        project = self._projects.get(key)
+        if project is None or not project.deleting:
+            return
+        if any(application.spec.project == key.name for application in self._applications.values()):
+            return
+        await self._patch(key, _without_finalizer(project), APP_PROJECT)
+
+    def _follow(self) -> None:
+        self._folders.follow(frozenset(folder for folders in self._followed.values() for folder in folders))
+
+    # --- writing ---
+
+    async def _refreshed(self, application: Application) -> None:
+        self._comparison.forget()
+        self._kinds.forget()
+        path = "/metadata/annotations/" + REFRESH.replace("/", "~1")
+        await self._patch(application.key, [{"op": "remove", "path": path}])
+
+    async def _write(
+        self,
+        application: Application,
+        seen: Sequence[Seen] | None,
+        revision: str,
+        conditions: Sequence[tuple[str, str]],
+        state: Json | None,
+        history: list[Json] | None = None,
+        fares: Health | None = None,
+    ) -> None:
+        """Write the status where it isn't what it was."""
+        current = self._current(application.key)
+        if current is None or current.metadata.uid != application.metadata.uid:
+            return
+        fresh = statuses.status(
+            msgspec.structs.replace(application, status=current.status), seen, revision, conditions, state, fares
+        )
+        if history is not None:
+            fresh["history"] = history
+        # Not one that was asked for since: that is looked at the next time.
+        started = application.operation is not None and application.operation == current.operation and state is not None
+        if fresh == current.status and not started:
+            return
+        patch: list[Json] = [
+            {"op": "test", "path": "/metadata/uid", "value": application.metadata.uid},
+            {"op": "add", "path": "/status", "value": fresh},
+        ]
+        if started:
+            patch.append({"op": "remove", "path": "/operation"})
+        raw = await self._patch(application.key, patch)
+        if raw:
+            version = msgspec.json.decode(raw)["metadata"]["resourceVersion"]
+            self._written[application.key] = (application.metadata.uid, _number(version), fresh)
+
+    async def _patch(self, key: Key, patch: list[Json], kind: Kind = APPLICATION) -> bytes:
+        """Send a JSON patch; nothing where the object is gone."""
+        try:
+            return await self._client.request(
+                "PATCH",
+                path_of(kind, key),
+                body=msgspec.json.encode(patch),
+                content_type="application/json-patch+json",
+            )
+        except NotFound:
+            return b""
+
+
+def _without_finalizer(obj: Object) -> list[Json]:
+    """The patch that lets an object go, as far as that is ours to say."""
+    left = [name for name in obj.metadata.finalizers if name.partition("/")[0] != FINALIZER]
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": obj.metadata.uid},
+        {"op": "add", "path": "/metadata/finalizers", "value": left},
+    ]
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0
