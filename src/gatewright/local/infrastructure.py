@@ -15,6 +15,7 @@ from gatewright.envoy.listeners import Binding
 from gatewright.flow import Change, Source
 from gatewright.local.addresses import AddressError, Allocator
 from gatewright.local.block import Block
+from gatewright.local.overlays import OverlayError, laid_over, unheeded
 from gatewright.local.services import (
     ISTIO,
     STATUS_PORT,
@@ -25,7 +26,7 @@ from gatewright.local.services import (
     serves,
     service_key,
 )
-from gatewright.model.core import Service
+from gatewright.model.core import ConfigMap, Service
 from gatewright.model.gateway import Gateway
 from gatewright.model.gateway.gateway import GatewayStatusAddress
 from gatewright.model.gateway.shared import GATEWAY_NAME
@@ -53,7 +54,8 @@ class Infrastructure:
 
     For class `istio` the way is Istio's: a Service of type LoadBalancer named `<gateway>-istio`, whose ingress address
     becomes the Gateway's; its hostname does where the Service has another type. The load balancer here is the loopback
-    address itself, unless the Service asks for one of AWS's and there is an AWS.
+    address itself, unless the Service asks for one of AWS's and there is an AWS. What the ConfigMap that
+    `infrastructure.parametersRef` names has for the Service is laid over it.
 
     For class `gatewright` there is a Service where `spec.infrastructure` asks for labels or annotations, to carry them
     (GEP-1867); the Gateway's address doesn't wait for it.
@@ -77,6 +79,11 @@ class Infrastructure:
         resolution.gateways.subscribe(self._gateways_changed)
         resolution.ports.subscribe(self._ports_changed)
         inputs.services.subscribe(self._services_changed)
+        self._by_parameters = inputs.gateways.index(
+            lambda key, gateway: [Key(key.namespace, name)] if (name := _parameters(gateway)) else [],
+            name="gateways by parameters",
+        )
+        inputs.config_maps.subscribe(self._config_maps_changed)
         # Labels and annotations of the infrastructure are no part of the resolved Gateway.
         inputs.gateways.subscribe(self._specs_changed)
 
@@ -172,12 +179,20 @@ class Infrastructure:
             if (
                 old
                 and new
-                and infrastructure_metadata(old) != infrastructure_metadata(new)
+                and (infrastructure_metadata(old), _parameters(old)) != (infrastructure_metadata(new), _parameters(new))
                 and key in self.bindings
                 and self._has_service(key)
             ):
                 self._remarked.add(key)
                 self._services.enqueue(key)
+
+    def _config_maps_changed(self, changes: Iterable[Change[Key, ConfigMap]]) -> None:
+        for change in changes:
+            for gateway in self._by_parameters.lookup(change.key):
+                resolved = self._resolution.gateways.get(gateway.key)
+                if resolved and resolved.controller == ISTIO and gateway.key in self.bindings:
+                    self._remarked.add(gateway.key)
+                    self._services.enqueue(gateway.key)
 
     def _services_changed(self, changes: Iterable[Change[Key, Service]]) -> None:
         for _, old, new in changes:
@@ -202,7 +217,14 @@ class Infrastructure:
                 GatewayStatusAddress(type="IPAddress" if entry.ip else "Hostname", value=entry.ip or entry.hostname)
                 for entry in (service.status.load_balancer.ingress if service else ())
             )
-        self._inputs.addresses.set(key, Addresses(values, self._problems.get(key, "")))
+        gateway = self._inputs.gateways.get(key)
+        parameters = self._config_map(gateway) if gateway else None
+        remarks = tuple(unheeded(parameters)) if parameters else ()
+        problem = self._problems.get(key, "")
+        self._inputs.addresses.set(key, Addresses(values, problem, remarks=remarks, parameters=parameters is not None))
+
+    def _config_map(self, gateway: Gateway) -> ConfigMap | None:
+        return self._inputs.config_maps.get(Key(gateway.namespace, _parameters(gateway)))
 
     async def _apply_service(self, key: Key) -> None:
         gateway, binding = self._inputs.gateways.get(key), self.bindings.get(key)
@@ -211,16 +233,21 @@ class Infrastructure:
             return
         service = gateway_service(gateway, resolved.controller, binding)
         target = service_key(key, resolved.controller)
+        if resolved.controller == ISTIO:
+            parameters = self._config_map(gateway)
+            try:
+                service = laid_over(service, parameters) if parameters else service
+            except OverlayError as error:
+                self._no_service(key, str(error))
+                return
+            self._read_address(key)
         current = self._inputs.services.get(target)
         if current is None or key in self._remarked or not holds(current, service):
             self._remarked.discard(key)
             try:
                 await self._client.apply(service, field_manager=_FIELD_MANAGER)
             except Invalid as error:
-                # Trying again is of no use before the Gateway changes, and then this is called anew.
-                known = self._inputs.addresses.get(key) or Addresses()
-                problem = f"its Service can't be made: {error.message}"
-                self._inputs.addresses.set(key, structs.replace(known, problem=problem))
+                self._no_service(key, error.message)
                 return
         slice_ = endpoint_slice(gateway, binding, service)
         found = self._inputs.endpoint_slices.get(Key(key.namespace, slice_["metadata"]["name"]))
@@ -232,3 +259,14 @@ class Infrastructure:
         if service["spec"]["type"] == "LoadBalancer" and not elsewhere and [entry.ip for entry in ingress] != hosts:
             status = {"status": {"loadBalancer": {"ingress": [{"ip": host, "ipMode": "VIP"} for host in hosts]}}}
             await self._client.patch(Service, target, status, subresource="status")
+
+    def _no_service(self, key: Key, why: str) -> None:
+        # Trying again is of no use before the Gateway or its ConfigMap changes, and then the Service is tried anew.
+        known = self._inputs.addresses.get(key) or Addresses()
+        self._inputs.addresses.set(key, structs.replace(known, problem=f"its Service can't be made: {why}"))
+
+
+def _parameters(gateway: Gateway) -> str:
+    """The ConfigMap that its infrastructure names; empty where it names none."""
+    reference = gateway.spec.infrastructure and gateway.spec.infrastructure.parameters_ref
+    return reference.name if reference and (reference.group, reference.kind) == ("", "ConfigMap") else ""

@@ -6,8 +6,10 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gatewright.envoy.listeners import Binding
-from gatewright.model.core import Service
+from gatewright.model.core import Service, ServiceSpec
 from gatewright.model.discovery import EndpointSlice
 from gatewright.model.gateway import Gateway
 from gatewright.model.gateway.shared import GATEWAY_NAME
@@ -155,14 +157,19 @@ def _owned_by(gateway: Gateway) -> list[dict[str, Any]]:
 
 
 def holds(service: Service, wanted: dict[str, Any]) -> bool:
-    """Whether a Service has all that `gateway_service` gives it."""
+    """Whether a Service has all that is wanted of it."""
     metadata, spec = wanted["metadata"], wanted["spec"]
     ports = [(port.name, port.port, port.protocol, port.app_protocol) for port in service.spec.ports]
+    asked = msgspec.convert(spec, ServiceSpec)
+    fields = zip(ServiceSpec.__struct_fields__, ServiceSpec.__struct_encode_fields__, strict=True)
     return (
         metadata["labels"].items() <= service.metadata.labels.items()
         and metadata["annotations"].items() <= service.metadata.annotations.items()
-        and service.spec.type == spec["type"]
-        and service.spec.selector == spec["selector"]
+        and all(
+            getattr(service.spec, field) == getattr(asked, field)
+            for field, name in fields
+            if name in spec and name != "ports"
+        )
         and ports == [(port["name"], port["port"], port["protocol"], port.get("appProtocol")) for port in spec["ports"]]
     )
 

@@ -112,6 +112,8 @@ KINDS: Final[tuple[Kind, ...]] = (
         _kind("Event", "events", "ev", type=core.Event, status=False),
         _kind("ServiceAccount", "serviceaccounts", "sa", type=core.ServiceAccount, status=False),
         _kind("Endpoints", "endpoints", "ep", status=False),
+        _kind("ResourceQuota", "resourcequotas", "quota"),
+        _kind("LimitRange", "limitranges", "limits", status=False),
     ),
     *_group(
         "apps",

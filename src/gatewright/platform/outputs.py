@@ -26,11 +26,15 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     vpc_cidr: str = ""
     public_subnet_ids: tuple[str, ...] = ()
     private_subnet_ids: tuple[str, ...] = ()
+    public_subnet_cidrs: tuple[str, ...] = ()
+    """Where load balancers of the direct architecture stand."""
     controller_role_arn: str = ""
     alb_arn: str = ""
     target_group_arn: str = ""
     """The one that the HTTPS listener forwards to."""
     target_group_name: str = ""
+    target_group_port: int = 443
+    """Of the Gateway's listener that it leads to: 80 where the backend's protocol is HTTP."""
     web_acl_arn: str = ""
     certificate_arn: str = ""
     access_log_bucket: str = ""

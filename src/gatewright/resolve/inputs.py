@@ -47,13 +47,14 @@ class Addresses(Struct, frozen=True):
     """Where a Gateway can be reached. `problem` says why an address that it asks for can't be had.
 
     `of` is what has the addresses, where that has a name: `load balancer NAME (ARN)`. `remarks` are what the Gateway is
-    served without.
+    served without. `parameters` says that who made the addresses has read the ConfigMap that its infrastructure names.
     """
 
     values: tuple[GatewayStatusAddress, ...] = ()
     problem: str = ""
     of: str = ""
     remarks: tuple[str, ...] = ()
+    parameters: bool = False
 
 
 class Inputs:

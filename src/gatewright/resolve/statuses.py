@@ -60,7 +60,7 @@ def gateway_statuses(
             controller=gateway.controller,
             addresses=addresses.values,
             conditions=(
-                _accepted(gateway, attached_sets, addresses.remarks),
+                _accepted(gateway, attached_sets, addresses),
                 _programmed(ctx, inputs, gateway, addresses, ctx.lookup(counts.ports, key), dialect.noun),
                 _resolved_refs(gateway),
                 *_insecure(gateway),
@@ -97,16 +97,16 @@ def _holds(listener: ListenerStatus, type_: str) -> bool:
 # --- Gateways --------------------------------------------------------------------------------------------------------
 
 
-def _accepted(gateway: ResolvedGateway, attached_sets: int, remarks: Iterable[str]) -> Condition:
+def _accepted(gateway: ResolvedGateway, attached_sets: int, addresses: Addresses) -> Condition:
     if gateway.problem:
         return condition("Accepted", False, *gateway.problem, gateway.generation)
     invalid = [listener.name for listener in gateway.listeners if not listener.holds("Accepted")]
     without = (
         f"; served without spec.infrastructure.parametersRef: no setting of ConfigMap {gateway.parameters} is known"
-        if gateway.parameters
+        if gateway.parameters and not addresses.parameters
         else ""
     )
-    without += "".join(f"; {remark}" for remark in remarks)
+    without += "".join(f"; {remark}" for remark in addresses.remarks)
     if not invalid:
         return condition("Accepted", True, "Accepted", f"the Gateway is valid{without}", gateway.generation)
     valid = [listener.name for listener in gateway.listeners if listener.name not in invalid]
