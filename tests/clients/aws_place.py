@@ -109,7 +109,12 @@ class Failed(Exception):
 
 
 async def run(
-    program: str, *arguments: str, environment: Mapping[str, str], folder: Path, statuses: tuple[int, ...] = (0,)
+    program: str,
+    *arguments: str,
+    environment: Mapping[str, str],
+    folder: Path,
+    statuses: tuple[int, ...] = (0,),
+    longest: float = _LONGEST,
 ) -> str:
     """What a program prints, as it ends with one of `statuses`; knows no AWS but that of `environment`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
@@ -123,7 +128,7 @@ async def run(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_LONGEST):
+        async with asyncio.timeout(longest):
             printed, said = await process.communicate()
     finally:
         if process.returncode is None:

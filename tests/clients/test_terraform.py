@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.clients.aws_place import Place, run, running
+from tests.deploy import tools
 
 CONFIGURATION = Path(__file__).with_name("terraform")
 PLUGINS = "GATEWRIGHT_TERRAFORM_PLUGINS"
@@ -24,10 +25,13 @@ UNCHANGED, CHANGED = 0, 2
 
 
 def plugins(folder: Path) -> Path:
-    """A folder for `-plugin-dir` with the AWS provider that is anywhere under the one that the environment names."""
+    """A folder for `-plugin-dir` with the AWS provider that is anywhere under the one that the environment names.
+
+    Where it names none, the one that `make tools` installed.
+    """
     named = os.environ.get(PLUGINS)
     if not named:
-        pytest.skip(f"{PLUGINS} names no folder with a provider hashicorp/aws 3.x (terraform-provider-aws_3...)")
+        return tools.aws_provider()
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     system = f"{sys.platform}_{machine}"
     for path in sorted(Path(named).rglob("terraform-provider-aws_*"), reverse=True):
@@ -46,10 +50,7 @@ class Terraform:
     """`terraform` in a folder with the configuration, for a place."""
 
     def __init__(self, place: Place, folder: Path, plugins: Path) -> None:
-        program = shutil.which("terraform")
-        if program is None:
-            pytest.skip("terraform isn't on the path")
-        self._program, self._folder = program, folder
+        self._program, self._folder = tools.terraform(), folder
         self._plugins = plugins
         shutil.copytree(CONFIGURATION, folder, dirs_exist_ok=True)
         chain, key = place.authority.issue("*.example.com")

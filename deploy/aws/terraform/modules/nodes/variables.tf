@@ -1,0 +1,25 @@
+variable "cluster_name" {
+  description = "Name of the cluster."
+  type        = string
+}
+
+variable "partition" {
+  description = "Partition of AWS."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Private subnets."
+  type        = list(string)
+}
+
+variable "groups" {
+  description = "Node groups by their names, which are also the values of the nodes' label `role`."
+  type = map(object({
+    instance_types = list(string)
+    min            = number
+    max            = number
+    desired        = number
+    taints         = list(object({ key = string, value = string, effect = string }))
+  }))
+}
