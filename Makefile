@@ -4,9 +4,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/tools/.ready
 VERSION = $(shell $(BIN)/gatewright --version | sed 's/.* //')
 
-.PHONY: help setup up test lint format bench conformance docs lock clean
+.PHONY: help setup tools up test lint format bench conformance docs lock clean
 
 help:           ## Show this help
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
@@ -20,10 +21,16 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+tools: $(TOOLS) ## Install what tests run beside gatewright: helm, kubectl, checkov, a Terraform provider, schemas
+
+$(TOOLS): tests/deploy/install.py $(wildcard tests/deploy/requirements/*.lock) | $(READY)
+	$(BIN)/python -m tests.deploy.install $(VENV)/tools
+	@touch $@
+
 up: $(READY)    ## Run the reference edge: gatewright up examples/eks
 	$(BIN)/gatewright up examples/eks
 
-test: $(READY)  ## Run all tests
+test: $(READY) $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n auto --dist loadgroup
 
 lint: $(READY)  ## Check style, types and layers
@@ -61,15 +68,22 @@ conformance-alb: $(VENV)/conformance.test ## The suite on class aws-alb, an ALB 
 conformance-nlb: $(VENV)/conformance.test ## The suite on class aws-nlb, an NLB of the emulated AWS
 	@$(call suite,-nlb,--aws conformance/edge-nlb.yaml,-partial -without-base-gateways -dns=$$EDGE_DNS)
 
-docs: $(READY)  ## Print anew what is generated: docs/alb-support.md and config/crd
+docs: $(READY)  ## Print anew what is generated: docs/alb-support.md, config/crd, the chart's crds
 	$(BIN)/python -m gatewright.aws.support > docs/alb-support.md
 	$(BIN)/python -m gatewright.model.definition config/crd
+	$(BIN)/python -m gatewright.model.definition deploy/chart/gatewright/crds
 
-lock:           ## Compute requirements.lock anew from pyproject.toml
+lock:           ## Compute requirements.lock and the locks of the tests' tools anew
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
+	for tools in tools terraform checkov; do \
+		$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
+			$$(test $$tools = checkov || echo --no-deps) \
+			--output-file tests/deploy/requirements/$$tools.lock tests/deploy/requirements/$$tools.in || exit 1; \
+	done
 	rm -rf $(VENV)-lock
 
 clean:          ## Remove what the other targets made
