@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
+from gatewright.aws.configuration.sources import Configurations
+from gatewright.aws.configuration.verdicts import verdicts
 from gatewright.aws.dialects import ALB, ALB_CONTROLLER, NLB, NLB_CONTROLLER
 from gatewright.cluster import Client, NotFound
+from gatewright.edge.gateways.mirrors import mirror
 from gatewright.flow import Flow
 from gatewright.model.gateway import GatewayClass
 from gatewright.model.meta import Object
@@ -36,12 +39,15 @@ async def read_cluster(client: Client) -> Snapshot:
         except NotFound:
             return []
 
-    kinds = list(inputs.by_type.items())
+    # Gateways and routes name objects of these, and what comes of that depends on whether they can be used.
+    configurations = Configurations(inputs.flow)
+    kinds = [*inputs.by_type.items(), *configurations.by_type.items()]
     objects = await asyncio.gather(*(found(type_) for type_, _ in kinds))
     classes: list[GatewayClass] = [obj for each in objects for obj in each if isinstance(obj, GatewayClass)]
     with inputs.flow.batch():
         for (_, source), each in zip(kinds, objects, strict=True):
             source.replace({obj.key: obj for obj in each})
+    mirror(verdicts(inputs, configurations), inputs.verdicts)
     controllers = frozenset(each.spec.controller_name for each in classes)
     return Snapshot(
         inputs,
