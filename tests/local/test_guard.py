@@ -12,11 +12,13 @@ import yaml
 
 from gatewright.cluster import ClusterError
 from gatewright.local.argocd.definitions import definitions
-from gatewright.local.edge import LocalEdge
+from gatewright.local.edge import Hosting, LocalEdge
 from gatewright.local.guard import AUTHORIZATION_POLICY, PEER_AUTHENTICATION
 from gatewright.local.manifests import load
 from gatewright.local.news import News
-from gatewright.model.core import Pod
+from gatewright.local.workloads.nodes import NODE, own_node, own_status
+from gatewright.model.core import Node, Pod
+from gatewright.model.meta import Key
 
 pytestmark = pytest.mark.e2e
 
@@ -88,7 +90,9 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
 async def edge(tmp_path: Path) -> AsyncIterator[LocalEdge]:
     (tmp_path / "edge.yaml").write_text(EDGE)
     news: list[News] = []
-    async with LocalEdge(news.append, guarded=True) as edge:
+    async with LocalEdge(news.append, hosting=Hosting(tmp_path / "run", lambda _: {})) as edge:
+        await edge.client.create(own_node())
+        await edge.client.patch(Node, Key("", NODE), {"status": own_status()}, subresource="status")
         for definition in definitions():
             await edge.client.apply(definition, field_manager="test")
         await edge.client.apply(

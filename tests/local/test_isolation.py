@@ -61,6 +61,10 @@ def test_a_pod_can_be_out_of_its_namespaces_mesh() -> None:
     assert refusal(OUTSIDE, out, 8080, Policies(authentication=[authentication("STRICT")])) == ""
 
 
+ONE, TWO = ({"selector": {"matchLabels": {"app": app}}} for app in ("one", "two"))
+AT_8080 = {"portLevelMtls": {"8080": {"mode": "PERMISSIVE"}}}
+
+
 @pytest.mark.parametrize(
     ("found", "mode"),
     [
@@ -69,11 +73,11 @@ def test_a_pod_can_be_out_of_its_namespaces_mesh() -> None:
         ([authentication("STRICT")], "STRICT"),
         ([authentication("STRICT"), authentication("DISABLE", "team-a")], "DISABLE"),
         ([authentication("STRICT", "team-b")], "PERMISSIVE"),
-        ([authentication("DISABLE", "team-a"), authentication("STRICT", "team-a", selector={"matchLabels": {"app": "one"}})], "STRICT"),
-        ([authentication("DISABLE", "team-a"), authentication("STRICT", "team-a", selector={"matchLabels": {"app": "two"}})], "DISABLE"),
-        ([authentication("STRICT", "team-a", selector={"matchLabels": {"app": "one"}}, portLevelMtls={"8080": {"mode": "PERMISSIVE"}})], "PERMISSIVE"),
+        ([authentication("DISABLE", "team-a"), authentication("STRICT", "team-a", **ONE)], "STRICT"),
+        ([authentication("DISABLE", "team-a"), authentication("STRICT", "team-a", **TWO)], "DISABLE"),
+        ([authentication("STRICT", "team-a", **ONE, **AT_8080)], "PERMISSIVE"),
     ],
-)  # fmt: skip
+)
 def test_the_most_specific_mode_counts(found: list[PeerAuthentication], mode: str) -> None:
     assert mutual_tls(POD, 8080, found) == mode
     assert mutual_tls(POD, 8080, found[::-1]) == mode

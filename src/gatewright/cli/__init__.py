@@ -11,8 +11,12 @@ from gatewright import __version__
 from gatewright.cli.certs import certs
 from gatewright.cli.chain import chain
 from gatewright.cli.controller import controller
+from gatewright.cli.deploy import deploy
+from gatewright.cli.destroy import destroy
 from gatewright.cli.plan import Planning, plan
+from gatewright.cli.status import status
 from gatewright.cli.up import up
+from gatewright.cli.verify import verify
 
 app = typer.Typer(
     name="gatewright",
@@ -27,6 +31,10 @@ app.command()(certs)
 app.command()(chain)
 app.command()(controller)
 app.command(cls=Planning)(plan)
+app.command()(deploy)
+app.command()(verify)
+app.command()(status)
+app.command()(destroy)
 
 
 def _version(asked: bool) -> None:

@@ -12,8 +12,9 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from gatewright.local.ahead import Ahead, EdgeError, offered_classes, offered_in
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apiserver.store import StoreError
 from gatewright.local.apply import Applier
-from gatewright.local.aws.process import AwsProcessError
+from gatewright.local.aws.process import AwsProcess, AwsProcessError
 from gatewright.local.block import Block
 from gatewright.local.certificates import Authority
 from gatewright.local.guard import Guard
@@ -39,6 +40,7 @@ from gatewright.local.news import News, Newsroom, routes_by_kind, standing_probl
 from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
+from gatewright.local.workloads.programs import Programs
 from gatewright.local.workloads.slices import is_ready
 from gatewright.model.apps import DaemonSet, Deployment, StatefulSet
 from gatewright.model.core import Pod
@@ -55,6 +57,20 @@ _FIELD_MANAGER = "gatewright-edge"
 _IN_PROGRESS = ("Pending", "AddressNotAssigned")
 
 
+@dataclass(frozen=True)
+class Hosting:
+    """What makes an edge the cluster of a platform: others bring its nodes, its objects and its controllers.
+
+    Nobody here looks after load balancers: our controllers run as pods, with the rights of their ServiceAccounts.
+    Policies keep from pods whom they keep from them in a mesh, and a network, that enforces them.
+    """
+
+    folder: Path
+    """Where its files are, instead of a temporary folder; made anew."""
+    identity: Callable[[Key], Mapping[str, str]]
+    """Variables that the programs of a ServiceAccount's pods get: credentials of a cloud."""
+
+
 class LocalEdge:
     """A running edge (`async with`). What is heard of it goes to `publish`, one piece of news a call."""
 
@@ -67,21 +83,18 @@ class LocalEdge:
         aws: bool = False,
         pace: float = 1.0,
         ahead: Ahead | None = None,
-        controllers: bool = True,
-        guarded: bool = False,
+        hosting: Hosting | None = None,
     ) -> None:
         """`aws`: with an emulated AWS, whose clocks run `pace` times as fast as they say.
 
         Both are for an edge of its own; an `ahead` that is given is entered already, and belongs to the caller.
-        Without `controllers` nobody here looks after load balancers: that is left to pods. With `guarded`, policies of
-        the cluster keep from its pods whom they keep from them in a mesh and a network that enforces them.
+        With `hosting` it is the cluster of a platform that others set up.
         """
         self._publish = publish
         self._ahead = ahead
         self._aws = aws
         self._pace = pace
-        self._controllers = controllers
-        self._guarded = guarded
+        self._hosting = hosting
         self.guard: Guard | None = None
         self._cloud: LocalCloud | None = None
         self._balanced_secrets: list[GeneratedSecrets] = []
@@ -114,7 +127,10 @@ class LocalEdge:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         # In the order of dependence; the stack takes it down in the opposite one.
-        self.directory = Path(tempfile.mkdtemp(prefix="gatewright-"))  # mode 0700
+        self.directory = self._hosting.folder if self._hosting else Path(tempfile.mkdtemp(prefix="gatewright-"))
+        if self._hosting:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory.mkdir(mode=0o700, parents=True)  # as mkdtemp makes it
         stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
         ahead = self._ahead if self._ahead else await stack.enter_async_context(Ahead(aws=self._aws, pace=self._pace))
         block = ahead.block
@@ -123,7 +139,7 @@ class LocalEdge:
         self.ca = self.directory / "ca.crt"
         self._authority = authority
 
-        server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
+        server = self._server = await stack.enter_async_context(ApiServer(store, graceful_pods=True))
         server.write_kubeconfig(self.kubeconfig)
         self.client = await stack.enter_async_context(
             Client.with_token(server.url, server.token, server.ca_certificate)
@@ -133,10 +149,16 @@ class LocalEdge:
         for name, controller in CLASSES.items():
             await self.client.apply(_gateway_class(name, controller), field_manager=_FIELD_MANAGER)
 
-        if self._guarded and not block.shared:  # who shares an address with everybody can't be told from them
+        if self._hosting and not block.shared:  # who shares an address with everybody can't be told from them
             guard = Guard(self.client, self.inputs, self.resolution, proxy=block.proxy, node=block.node)
             self.guard = await stack.enter_async_context(guard)
-        workloads = Workloads(self.client, addresses=_pod_addresses(block, self.guard), backends=self._backends)
+        workloads = Workloads(
+            self.client,
+            addresses=_pod_addresses(block, self.guard),
+            backends=self._backends,
+            programs=self._programs(server),
+            own_node=self._hosting is None,
+        )
         self._workloads = await stack.enter_async_context(workloads)
         server.logs.register(workloads.logs)
 
@@ -186,7 +208,7 @@ class LocalEdge:
         if ahead.aws:
             ahead.on_exit = self._aws_died
             ahead.on_remark = lambda text: self._publish(News("bad", "AWS", text))
-        if ahead.aws and self._controllers:
+        if ahead.aws and self._hosting is None:
             # Imported here, since most edges have no cloud around them.
             from gatewright.local.cloud import LocalCloud
 
@@ -201,6 +223,13 @@ class LocalEdge:
                 secrets = GeneratedSecrets(self.client, self.inputs, resolution, None, given, authority, announce)
                 self._balanced_secrets.append(await stack.enter_async_context(secrets))
             self._cloud = await stack.enter_async_context(cloud)
+
+    def _programs(self, server: ApiServer) -> Programs | None:
+        if self._hosting is None:
+            return None
+        return Programs(
+            folder=self.directory / "programs", authority=server.ca_certificate, identity=self._hosting.identity
+        )
 
     def _open_data(self, stack: AsyncExitStack) -> tuple[Store, Authority]:
         folder = self._data_dir
@@ -385,6 +414,11 @@ class LocalEdge:
         """Everything that is wrong as things stand."""
         unhealthy = [text for told in self._cloud.gateways.troubles.values() for text in told] if self._cloud else []
         return [*standing_problems(self.inputs, *self.resolutions), *map(_unhealthy, sorted(unhealthy))]
+
+    async def introduce(self, aws: AwsProcess) -> None:
+        """Make this the cluster of whichever cluster of EKS is made in an emulated AWS, whose ACM its CA signs for."""
+        await aws.sign_with(self._authority.pem, self._authority.private_key)
+        await aws.offer_cluster(self._server.url, self._server.ca_certificate)
 
     def write_ca(self) -> None:
         """Write the CA bundle: the local authority, and what the users' own certificates are to be checked with.

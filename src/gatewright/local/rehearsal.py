@@ -6,6 +6,7 @@ about what the repository says, and our controllers run as pods, from the chart,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -17,11 +18,14 @@ from gatewright.local.ahead import Ahead, EdgeError
 from gatewright.local.argocd import ArgoCD
 from gatewright.local.aws.endpoint import CREDENTIALS, REGION
 from gatewright.local.aws.process import AwsProcess, AwsProcessError
-from gatewright.local.edge import LocalEdge
+from gatewright.local.edge import Hosting, LocalEdge
 from gatewright.local.news import News
 from gatewright.local.nodes import NodeGroups
+from gatewright.model.meta import Key
 
 _log = structlog.get_logger(__name__)
+
+_CONTROLLER = Key("gatewright-system", "gatewright")
 
 
 class Network:
@@ -41,8 +45,9 @@ class Network:
 class Rehearsal:
     """Runs all of it while the context lasts."""
 
-    def __init__(self, tree: Path, repository: str) -> None:
-        """`tree` is the folder that Argo CD takes for the repository with this URL."""
+    def __init__(self, folder: Path, tree: Path, repository: str) -> None:
+        """What it writes is in `folder`. `tree` is the folder that Argo CD takes for the repository with this URL."""
+        self._folder = folder
         self._tree = tree
         self._repository = repository
         self._stack = AsyncExitStack()
@@ -59,9 +64,12 @@ class Rehearsal:
                 await ahead.aws.ready()
             except (AwsProcessError, TimeoutError) as error:
                 raise EdgeError(f"the emulated AWS can't start: {error}") from error
-            self.edge = await stack.enter_async_context(LocalEdge(_tell, ahead=ahead, controllers=False, guarded=True))
+            self.edge = await stack.enter_async_context(
+                LocalEdge(_tell, ahead=ahead, hosting=Hosting(self._folder, self._identity))
+            )
             self.edge.newsroom.hold = False
             self.edge.write_ca()
+            await self.edge.introduce(ahead.aws)
             aws = await stack.enter_async_context(
                 Aws(region=REGION, endpoint_url=ahead.aws.url, credentials=CREDENTIALS)
             )
@@ -69,6 +77,10 @@ class Rehearsal:
             await stack.enter_async_context(ArgoCD(self.edge.client, {self._repository: self._tree}))
             self._stack = stack.pop_all()
         return self
+
+    def _identity(self, account: Key) -> Mapping[str, str]:
+        """The emulated AWS, for the controller's pods: what EKS Pod Identity gives them there."""
+        return self.aws.environment if account == _CONTROLLER else {}
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

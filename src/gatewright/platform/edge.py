@@ -24,7 +24,7 @@ async def run(folder: Path, tree: Path, repository: str) -> None:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    async with Rehearsal(tree, repository) as rehearsal:
+    async with Rehearsal(folder / "run", tree, repository) as rehearsal:
         edge = RehearsalEdge(
             pid=os.getpid(),
             boot=secrets.token_hex(8),
@@ -55,13 +55,21 @@ def _write(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
+def _runner() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
 def main() -> int:
     """Run it; standard error is its log. Returns the exit status."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     folder, tree, repository = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     try:
-        with held(folder):
-            asyncio.run(run(folder, tree, repository))
+        with held(folder), _runner() as runner:
+            runner.run(run(folder, tree, repository))
     except (EdgeError, RehearsalError) as error:
         structlog.get_logger(__name__).error("the edge can't run", error=str(error))
         return 1

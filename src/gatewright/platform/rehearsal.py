@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from gatewright.local.aws.endpoint import surroundings
+from gatewright.local.aws.process import read_sockets
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
@@ -56,13 +57,8 @@ class RehearsalEdge(msgspec.Struct, frozen=True, kw_only=True):
 
         They differ where a port may not be bound, or there is one loopback address only.
         """
-        from aiohttp import ClientSession
-
-        url = f"{self.aws['AWS_ENDPOINT_URL']}/_gatewright/sockets"
-        async with ClientSession() as session, session.get(url) as answer:
-            answer.raise_for_status()
-            found: dict[str, str] = await answer.json()
-        return found
+        found = await read_sockets(self.aws["AWS_ENDPOINT_URL"])
+        return {":".join(map(str, asked)): ":".join(map(str, real)) for asked, real in found.items()}
 
 
 def find(folder: Path) -> RehearsalEdge | None:

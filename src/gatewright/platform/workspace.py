@@ -3,10 +3,13 @@
 DIR/
   state.json            Settings, steps, Outputs (0600)
   terraform/            the configuration as it is applied, with its state file where there is no remote backend
+  variables/            files of variables that were given
   certificates/         the Gateway's authority and certificate (0700)
   kubeconfig            of the cluster (0600)
   root-application.yaml what Argo CD was given
   report.json           of the last `gatewright verify`
+  lock                  held by the command that works here
+  boot, plugins/        of the local target: which run of its edge all this is of; a layout for a provider
   edge/                 of the local target: `edge.json` says how the edge is reached; its log, its data
 """
 
@@ -54,6 +57,11 @@ class Workspace:
         return self.folder / "terraform"
 
     @property
+    def variables(self) -> Path:
+        """Files of variables that were given, by the names that Terraform reads them by."""
+        return self.folder / "variables"
+
+    @property
     def certificates(self) -> Path:
         """The Gateway's authority (`ca.crt`, `ca.key`) and certificate (`tls.crt`, `tls.key`)."""
         return self.folder / "certificates"
@@ -93,6 +101,7 @@ class Workspace:
     def write(self, state: State) -> None:
         """Keep it; whoever is stopped in the middle leaves the old one."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.folder / ".gitignore").write_text("*\n")  # keys and states are nothing for a repository
         path = self.folder / "state.json"
         temporary = path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,0 +1,29 @@
+"""Programs of others, run to their end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatewright.platform.errors import PlatformError
+from gatewright.platform.programs import ProgramFailed, expect, run
+
+
+async def test_what_a_program_says_and_how_it_ends() -> None:
+    ended = await run(["/bin/sh", "-c", "cat; echo oh >&2; exit 3"], stdin=b"in")
+    assert (ended.status, ended.output, ended.errors, ended.told) == (3, "in", "oh\n", "oh")
+    with pytest.raises(ProgramFailed, match="sh -c exit 4: status 4: ") as caught:
+        await expect(["/bin/sh", "-c", "exit 4"], remedy="mend it")
+    assert caught.value.remedy == "mend it"
+
+
+async def test_one_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(PlatformError, match="no end after 0 s"):
+        await run([sys.executable, "-c", "import time; time.sleep(60)"], limit=0.2)
+
+
+async def test_one_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="can't be run"):
+        await run([str(tmp_path / "none")])

@@ -1,0 +1,212 @@
+"""Terraform's driver, on the real program with a configuration that needs no provider but the one it brings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from watchfiles import awatch
+
+from gatewright.local import tools
+from gatewright.platform.errors import PlatformError
+from gatewright.platform.terraform import Terraform, TerraformFailed
+from gatewright.platform.terraformlog import Run
+
+SLOW = """
+variable "seconds" { default = 0 }
+variable "size" { default = 1 }
+resource "terraform_data" "first" { input = var.size }
+resource "terraform_data" "slow" {
+  input = terraform_data.first.id
+  provisioner "local-exec" { command = "touch ../begun; sleep ${var.seconds}" }
+}
+output "size" { value = var.size }
+output "hidden" {
+  value     = "a-secret"
+  sensitive = true
+}
+"""
+
+
+def terraform(folder: Path, text: str = SLOW, told: list[str] | None = None, **variables: Any) -> Terraform:
+    program = tools.find("terraform")
+    if program is None:
+        pytest.skip("terraform isn't on the path")
+    folder.mkdir(exist_ok=True)
+    (folder / "main.tf").write_text(text)
+    (folder / "x.auto.tfvars.json").write_text(json.dumps(variables))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    doing = told.append if told is not None else lambda _: None
+    return Terraform(str(program), folder, environment={**environment, "TF_WORKSPACE": "other"}, doing=doing)
+
+
+async def test_a_plan_is_applied_found_unchanged_changed_and_destroyed(tmp_path: Path) -> None:
+    told: list[str] = []
+    it = terraform(tmp_path / "t", told=told, seconds=0.5)
+    assert not it.begun
+    await it.init()
+    first = await it.plan(targets=["terraform_data.first"])
+    assert first.changes == [("create", "terraform_data.first")]
+    plan = await it.plan()
+    assert plan.changes == [("create", "terraform_data.first"), ("create", "terraform_data.slow")]
+    assert plan.summary() == "2 to create"
+    await it.apply(plan)
+    assert it.begun
+    assert any(line.startswith("1 of 2 done; working on terraform_data.slow") for line in told), told
+    assert await it.outputs() == {"size": 1, "hidden": "a-secret"}
+    assert await it.resources() == ["terraform_data.first", "terraform_data.slow"]
+    assert (await it.plan()).changes == []
+
+    for name in ("terraform.tfstate", "terraform.log"):
+        assert stat.S_IMODE((tmp_path / "t" / name).stat().st_mode) == 0o600
+    assert "a-secret" not in (tmp_path / "t" / "terraform.log").read_text()
+
+    it = terraform(tmp_path / "t", size=2)
+    plan = await it.plan()
+    assert plan.summary() == "1 to update"
+    await it.apply(plan)
+    assert (await it.outputs())["size"] == 2
+
+    plan = await it.plan(destroy=True)
+    assert plan.summary() == "2 to delete"
+    await it.apply(plan)
+    assert await it.resources() == []
+    assert not (tmp_path / "t" / "plan.tfplan").exists()
+
+
+async def test_an_error_is_told_in_terraforms_words_with_the_address_and_the_rest_is_kept(tmp_path: Path) -> None:
+    text = SLOW.replace("touch ../begun; sleep ${var.seconds}", "echo no room >&2; exit 3")
+    it = terraform(tmp_path / "t", text)
+    await it.init()
+    plan = await it.plan()
+    with pytest.raises(TerraformFailed, match=r"1 of 2 done: .*terraform_data\.slow.*local-exec") as caught:
+        await it.apply(plan)
+    assert "exit status 3" in str(caught.value)
+    assert "main.tf:" in str(caught.value)
+    assert await it.resources() == ["terraform_data.first", "terraform_data.slow"]
+
+
+async def test_a_wrong_configuration_is_refused_with_its_line(tmp_path: Path) -> None:
+    it = terraform(tmp_path / "t", SLOW + 'resource "terraform_data" "x" { inputs = 1 }\n')
+    await it.init()
+    with pytest.raises(TerraformFailed, match=r"main\.tf:\d+: Unsupported argument"):
+        await it.plan()
+    it = terraform(tmp_path / "t", 'variable "needed" {}')
+    with pytest.raises(TerraformFailed, match="No value for required variable") as caught:
+        await it.plan()
+    assert "--var" in caught.value.remedy
+
+
+async def test_a_provider_that_can_not_be_had_fails_at_init(tmp_path: Path) -> None:
+    text = 'terraform { required_providers { none = { source = "no.example/no/none" } } }\nresource "none_x" "y" {}'
+    (tmp_path / "providers").mkdir()
+    program = terraform(tmp_path / "t", text)
+    it = Terraform(program._program, tmp_path / "t", environment=os.environ, plugins=tmp_path / "providers")
+    with pytest.raises(TerraformFailed, match=r"no\.example/no/none") as caught:
+        await it.init()
+    assert "GATEWRIGHT_TERRAFORM_PLUGINS" in caught.value.remedy
+
+
+async def begun(place: Path) -> None:
+    async with asyncio.timeout(60):
+        async for _ in awatch(
+            place.parent, force_polling=True, poll_delay_ms=20, recursive=False, yield_on_timeout=True
+        ):
+            if place.exists():  # noqa: ASYNC240 - a look at a folder in memory
+                return
+
+
+async def test_an_interruption_lets_terraform_keep_its_state(tmp_path: Path) -> None:
+    it = terraform(tmp_path / "t", seconds=30)
+    await it.init()
+    plan = await it.plan()
+    work = asyncio.create_task(it.apply(plan))
+    await begun(tmp_path / "begun")
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert "terraform_data.first" in await it.resources()
+
+    it = terraform(tmp_path / "t", seconds=0)
+    plan = await it.plan()  # the lock is free
+    await it.apply(plan)
+    assert (await it.plan()).changes == []
+
+
+KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from gatewright.platform.terraform import Terraform
+async def main():
+    it = Terraform(sys.argv[1], Path(sys.argv[2]), environment=os.environ)
+    await it.apply(await it.plan())
+asyncio.run(main())
+"""
+
+
+async def test_terraform_goes_on_when_we_are_killed_and_the_next_run_waits_for_it(tmp_path: Path) -> None:
+    it = terraform(tmp_path / "t", seconds=2)
+    await it.init()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, it._program, str(tmp_path / "t"), env=it._environment
+    )
+    await begun(tmp_path / "begun")
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    assert (await it.plan()).changes == []
+
+
+async def test_a_program_that_can_not_be_run_is_told(tmp_path: Path) -> None:
+    it = Terraform(str(tmp_path / "none"), tmp_path, environment={})
+    with pytest.raises(PlatformError, match="can't be run"):
+        await it.init()
+
+
+def message(type_: str, **fields: Any) -> str:
+    return json.dumps({"@level": "info", "@message": "", "type": type_, **fields})
+
+
+def hook(address: str) -> dict[str, Any]:
+    return {"resource": {"addr": address}, "action": "create"}
+
+
+def test_progress_names_what_takes_long() -> None:
+    run = Run()
+    run.read(message("apply_start", hook=hook("aws_eks_cluster.this")), 0)
+    run.read(message("apply_start", hook=hook("aws_vpc.this")), 100)
+    run.read(message("apply_complete", hook=hook("aws_vpc.this")), 101)
+    for each in ("a", "b", "c"):
+        run.read(message("apply_start", hook=hook(f"x.{each}")), 200)
+    expected = "1 of 9 done; working on aws_eks_cluster.this for 205 s, x.a, x.b and 1 more"
+    assert run.line(9, 205) == expected
+
+
+def test_what_is_no_message_is_kept_for_the_error() -> None:
+    run = Run()
+    for line in ("", "Error: Backend initialization required", "[1]", message("version")):
+        run.read(line, 0)
+    assert run.failure() == "Error: Backend initialization required\n[1]"
+
+
+def test_the_same_error_is_told_once_and_warnings_are_none() -> None:
+    run = Run()
+    diagnostic = {
+        "severity": "error",
+        "summary": "creating VPC: VpcLimitExceeded",
+        "detail": "The maximum number of VPCs has been reached.",
+        "address": "module.network.aws_vpc.this",
+        "range": {"filename": "network/main.tf", "start": {"line": 3}},
+    }
+    for found in (diagnostic, diagnostic, {"severity": "warning", "summary": "deprecated"}):
+        run.read(message("diagnostic", diagnostic=found), 0)
+    assert run.failure() == (
+        "module.network.aws_vpc.this, network/main.tf:3: creating VPC: VpcLimitExceeded\n"
+        "The maximum number of VPCs has been reached."
+    )
