@@ -123,6 +123,7 @@ async def holdings(place: Place) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_front_is_made_found_unchanged_changed_and_removed(tmp_path: Path) -> None:
     mirror = plugins(tmp_path / "plugins")
     async with running(tmp_path) as place:
