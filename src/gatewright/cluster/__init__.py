@@ -12,7 +12,7 @@ from gatewright.cluster.errors import (
     Unreachable,
 )
 from gatewright.cluster.reconcile import Reconciler, end
-from gatewright.cluster.reflector import Reflector
+from gatewright.cluster.reflector import Reflector, Reflectors
 
 __all__ = [
     "AlreadyExists",
@@ -25,6 +25,7 @@ __all__ = [
     "NotFound",
     "Reconciler",
     "Reflector",
+    "Reflectors",
     "Unreachable",
     "end",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -210,3 +210,26 @@ class Reflector(Generic[T]):
 
 def _number(version: str) -> int:
     return int(version) if version.isdecimal() else 0
+
+
+class Reflectors:
+    """Several that belong together, entered once each has listed: nothing is judged by half of the objects."""
+
+    def __init__(self, *reflectors: Reflector[Any]) -> None:
+        self._reflectors = reflectors
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Reflectors:
+        async with contextlib.AsyncExitStack() as stack:
+            for reflector in self._reflectors:
+                await stack.enter_async_context(reflector)
+            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def caught_up(self) -> None:
+        """Return once the sources hold what the cluster holds at the time of the call."""
+        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 
-from gatewright.cluster import Client, Reflector
+from gatewright.cluster import Client, Reflector, Reflectors
 from gatewright.controller.surroundings import Surroundings
 from gatewright.resolve import Inputs
 
@@ -17,15 +16,13 @@ class Watches:
     """
 
     def __init__(self, client: Client, inputs: Inputs) -> None:
-        self._reflectors = [Reflector(client, type_, source) for type_, source in inputs.by_type.items()]
+        self._reflectors = Reflectors(*(Reflector(client, type_, source) for type_, source in inputs.by_type.items()))
         self._surroundings = Surroundings(client, inputs)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Watches:
         async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._reflectors)
             await stack.enter_async_context(self._surroundings)
             self._stack = stack.pop_all()
         return self
@@ -35,4 +32,4 @@ class Watches:
 
     async def caught_up(self) -> None:
         """Return once the inputs hold what the cluster holds at the time of the call."""
-        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._reflectors.caught_up()

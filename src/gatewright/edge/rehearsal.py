@@ -15,7 +15,7 @@ from gatewright.aws.stack import rendering
 from gatewright.aws.stack.actual import read_all
 from gatewright.aws.stack.desired import StackKey
 from gatewright.aws.stack.quotas import read_quotas
-from gatewright.cluster import Client, Reconciler, Reflector, end
+from gatewright.cluster import Client, Reconciler, Reflector, Reflectors, end
 from gatewright.edge.gateways.ingresses import NameLookups
 from gatewright.edge.gateways.pipeline import Pipeline
 from gatewright.edge.gateways.surroundings import SurroundingsWatch
@@ -44,7 +44,7 @@ class Rehearsal:
             self._sides[ingress.kind] = ingress.balancers
         self._names = NameLookups(aws, ingress) if ingress else None
         watched: Mapping[Any, Any] = pipeline.configurations.by_type | (ingress.sources.by_type if ingress else {})
-        self._reflectors = [Reflector(client, type_, source) for type_, source in watched.items()]
+        self._reflectors = Reflectors(*(Reflector(client, type_, source) for type_, source in watched.items()))
         self._surroundings = SurroundingsWatch(
             client, aws, pipeline.surroundings, cluster=pipeline.cluster, vpc=vpc, resync=resync
         )
@@ -59,9 +59,7 @@ class Rehearsal:
 
     async def __aenter__(self) -> Rehearsal:
         async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._reflectors)
             await stack.enter_async_context(self._surroundings)
             if self._names:
                 await stack.enter_async_context(self._names)

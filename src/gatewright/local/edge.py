@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gatewright.cluster import Client, Reflector
+from gatewright.cluster import Client, Reflector, Reflectors
 from gatewright.controller import GatewayController
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.process import EnvoyNotFoundError
@@ -198,10 +198,8 @@ class LocalEdge:
             (DaemonSet, self._daemon_sets),
             (Pod, self._pods),
         ]
-        self._reflectors = [
-            await stack.enter_async_context(Reflector(self.client, type_, source)) for type_, source in watched
-        ]
-        await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+        reflectors = Reflectors(*(Reflector(self.client, type_, source) for type_, source in watched))
+        self._reflectors = await stack.enter_async_context(reflectors)
         self._controller = await stack.enter_async_context(
             GatewayController(self.client, self.inputs, self.resolution, CLASSES.values())
         )
@@ -353,7 +351,7 @@ class LocalEdge:
         In the order in which work is handed on: what one part has written, the next has seen.
         """
         await self._workloads.idle()
-        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._reflectors.caught_up()
         await self._controller.caught_up()
         await self._infrastructure.idle()
         for secrets in (self._secrets, *self._balanced_secrets):

@@ -7,15 +7,13 @@ share it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 import structlog
 
-from gatewright.cluster import Client, Reflector
+from gatewright.cluster import Client, Reflector, Reflectors
 from gatewright.flow import Source
 from gatewright.local.isolation import Peer, Policies, Workload, refusal
 from gatewright.local.services import ISTIO
@@ -59,23 +57,18 @@ class Guard:
             (PeerAuthentication, self._authentication, PEER_AUTHENTICATION),
             (AuthorizationPolicy, self._authorization, AUTHORIZATION_POLICY),
         ]
-        self._reflectors = [Reflector(client, type_, source, kind=kind) for type_, source, kind in watched]
-        self._stack = AsyncExitStack()
+        self._reflectors = Reflectors(*(Reflector(client, type_, source, kind=kind) for type_, source, kind in watched))
 
     async def __aenter__(self) -> Guard:
-        async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
-            self._stack = stack.pop_all()
+        await self._reflectors.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        await self._reflectors.__aexit__()
 
     async def caught_up(self) -> None:
         """Return once it knows what the cluster holds at the time of the call."""
-        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._reflectors.caught_up()
 
     def admits(self, peer: str, address: str, port: int) -> bool:
         """Whether `peer` may connect to the pod at `address`, which isn't judged before it is known."""

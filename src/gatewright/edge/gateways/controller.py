@@ -12,7 +12,7 @@ import structlog
 
 from gatewright.aws import Aws, AwsError
 from gatewright.aws.stack.quotas import read_quotas
-from gatewright.cluster import Client, Reflector, end
+from gatewright.cluster import Client, Reflector, Reflectors, end
 from gatewright.controller.statuses import StatusWriter
 from gatewright.edge.binding.groups import Pace
 from gatewright.edge.events import Events
@@ -117,7 +117,7 @@ class GatewayLoadBalancers:
         self._configurations = ConfigurationStatuses(client, self.pipeline)
         self._names = NameLookups(aws, ingress) if ingress else None
         watched = self.pipeline.configurations.by_type | (ingress.sources.by_type if ingress else {})
-        self._reflectors = [Reflector(client, type_, source) for type_, source in watched.items()]
+        self._reflectors = Reflectors(*(Reflector(client, type_, source) for type_, source in watched.items()))
         self._stack = AsyncExitStack()
         inputs.gateways.subscribe(self._gateways_changed)
         inputs.gateway_classes.subscribe(self._classes_changed)
@@ -158,9 +158,7 @@ class GatewayLoadBalancers:
 
     async def __aenter__(self) -> GatewayLoadBalancers:
         async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._reflectors)
             await stack.enter_async_context(self._surroundings)
             if self._names:
                 await stack.enter_async_context(self._names)
@@ -220,7 +218,7 @@ class GatewayLoadBalancers:
 
     async def caught_up(self) -> None:
         """Return once what only we watch is known as the cluster holds it at the time of the call."""
-        await asyncio.gather(self._surroundings.caught_up(), *(each.caught_up() for each in self._reflectors))
+        await asyncio.gather(self._surroundings.caught_up(), self._reflectors.caught_up())
 
     def pending(self) -> Iterator[str]:
         """What is still on its way, in words."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
 from gatewright.aws import Aws, AwsError, views
-from gatewright.cluster import Client, ClusterError, Reconciler, Reflector, end
+from gatewright.cluster import Client, ClusterError, Reconciler, Reflector, Reflectors, end
 from gatewright.edge.events import Events
 from gatewright.edge.finalizers import add_finalizer, remove_finalizer
 from gatewright.edge.nlb.actual import Actual, ActualLoadBalancer
@@ -74,13 +75,13 @@ class ServiceLoadBalancers:
         self._poll = poll
         self._stacks = Stacks(aws, cluster)
         self._events = Events(client, "gatewright")
-        self._reflectors: list[
-            Reflector[Service] | Reflector[EndpointSlice] | Reflector[Node] | Reflector[EdgeBinding]
-        ] = []
         flow = inputs.flow if inputs else Flow()
         self._nodes: Source[Key, Node] = flow.source("nodes of load balancers")
         self._bindings: Source[Key, EdgeBinding] = flow.source("bindings of load balancers")
-        self._reflectors += [Reflector(client, Node, self._nodes), Reflector(client, EdgeBinding, self._bindings)]
+        watched: list[Reflector[Any]] = [
+            Reflector(client, Node, self._nodes),
+            Reflector(client, EdgeBinding, self._bindings),
+        ]
         self._services: Collection[Key, Service]
         slices: Collection[Key, EndpointSlice]
         if inputs:
@@ -88,8 +89,9 @@ class ServiceLoadBalancers:
         else:
             own_services: Source[Key, Service] = flow.source("services")
             own_slices: Source[Key, EndpointSlice] = flow.source("endpoint slices")
-            self._reflectors += [Reflector(client, Service, own_services), Reflector(client, EndpointSlice, own_slices)]
+            watched += [Reflector(client, Service, own_services), Reflector(client, EndpointSlice, own_slices)]
             self._services, slices = own_services, own_slices
+        self._reflectors = Reflectors(*watched)
         self._slices = slices.index(lambda key, each: [Key(key.namespace, each.service_name)], name="slices by service")
         self._work: Reconciler[Key] = Reconciler(
             "load balancer of a Service", self._reconcile, settle=0.05, longest=0.5, transient=(ClusterError, AwsError)
@@ -109,9 +111,7 @@ class ServiceLoadBalancers:
 
     async def __aenter__(self) -> ServiceLoadBalancers:
         async with AsyncExitStack() as stack:
-            for reflector in self._reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in self._reflectors))
+            await stack.enter_async_context(self._reflectors)
             self._running = True
             await stack.enter_async_context(self._work)
             self._enqueue_all()
@@ -138,7 +138,7 @@ class ServiceLoadBalancers:
 
     async def caught_up(self) -> None:
         """Return once what the cluster holds at the time of the call is known here."""
-        await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
+        await self._reflectors.caught_up()
 
     def look_again(self) -> None:
         """Take nothing of AWS for granted: read it anew, and put right what somebody changed."""

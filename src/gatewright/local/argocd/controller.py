@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 import structlog
 
-from gatewright.cluster import Client, NotFound, Reconciler, Reflector
+from gatewright.cluster import Client, NotFound, Reconciler, Reflector, Reflectors
 from gatewright.cluster.client import path_of
 from gatewright.flow import Change, Flow, Source
 from gatewright.local.argocd import health, projects, statuses
@@ -91,7 +91,7 @@ class ArgoCD:
                 await self._client.apply(definition, field_manager=_DEFINITIONS_MANAGER)
             await stack.enter_async_context(self._live)
             await stack.enter_async_context(self._folders)
-            reflectors: list[Reflector[Any]] = [
+            reflectors = Reflectors(
                 Reflector(
                     self._client,
                     ConfigMap,
@@ -101,10 +101,8 @@ class ArgoCD:
                 ),
                 Reflector(self._client, AppProject, self._projects, namespace=NAMESPACE, kind=APP_PROJECT),
                 Reflector(self._client, Application, self._applications, namespace=NAMESPACE, kind=APPLICATION),
-            ]
-            for reflector in reflectors:
-                await stack.enter_async_context(reflector)
-            await asyncio.gather(*(reflector.synced() for reflector in reflectors))
+            )
+            await stack.enter_async_context(reflectors)
             await stack.enter_async_context(self._reconciler)
             self._applications.subscribe(self._enqueue_changed)
             await stack.enter_async_context(self._releasing)

@@ -22,8 +22,8 @@ Resolve = Callable[[int | str], int | None]
 async def perform(probe: core.Probe, address: str, resolve: Resolve, source: str | None = None) -> str:
     """Probe once. Returns why it failed, worded as a kubelet words it, or an empty string for success.
 
-    It connects from the address `source`, where there is one and what is probed isn't gRPC. `exec` probes pass: there is
-    no program to run.
+    It connects from the address `source`, where there is one and what is probed isn't gRPC. `exec` probes pass: there
+    is no program to run.
     """
     if probe.grpc:
         port = resolve(probe.grpc.port)
