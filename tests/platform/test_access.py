@@ -103,6 +103,7 @@ def test_the_certificate_is_made_once_and_for_all_names(tmp_path: Path) -> None:
     expected = {"shop.example.com", "*.shop.example.com", "shared-gateway.edge.svc"}
     assert names_of(certificate.chain) == expected
     assert authority.issued(certificate.chain)
+    assert certificate.chain.endswith(authority.pem)  # an Application Gateway asks for the whole chain
     again = certificates.keep(tmp_path / "c", "shop.example.com")
     assert again[1:] == (certificate, False)
     assert again[0].pem == authority.pem
@@ -120,6 +121,8 @@ def test_it_is_made_anew_for_other_names_another_authority_and_a_month_before_it
     assert certificates.fitting(certificate.chain, wanted, authority, now + timedelta(days=360))
     assert not certificates.fitting(certificate.chain, wanted, authority, now + timedelta(days=370))
     assert not certificates.fitting(certificate.chain, wanted, Authority.create(), now)
+    leaf = certificate.chain.removesuffix(authority.pem)
+    assert not certificates.fitting(leaf, wanted, authority, now)
     (tmp_path / "tls.key").unlink()
     assert certificates.keep(tmp_path, "b.example.com")[2]
     (tmp_path / "ca.crt").write_text("nothing")

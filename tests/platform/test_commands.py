@@ -15,7 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from gatewright.cli import app
+from gatewright.platform.destruction import Destruction
 from gatewright.platform.lock import locked
+from gatewright.platform.steps import Step
 from gatewright.platform.targets import Settings, Target
 from gatewright.platform.workspace import State, Workspace
 
@@ -94,7 +96,16 @@ def test_where_there_is_no_platform_there_is_nothing_to_do(tmp_path: Path) -> No
         (("--target", "local", "--var-file", "none.tfvars"), "none.tfvars: it can't be read"),
         (("--target", "local", "--tree", "nowhere"), "found no platform's files in nowhere"),
         (
-            ("--target", "aws", "--region", "eu-west-1", "--repository", "https://git.example.com/x.git"),
+            (
+                "--target",
+                "aws",
+                "--region",
+                "eu-west-1",
+                "--repository",
+                "https://git.example.com/x.git",
+                "--image",
+                "x/y:1",
+            ),
             "there is no terminal to ask at",
         ),
     ],
@@ -114,7 +125,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_all_that_is_missing_is_told_before_anything_is_made(tmp_path: Path) -> None:
     ended = gatewright(
-        *("deploy", "--target", "aws", "--yes", "--region", "eu-west-1", "--dir", "w"),
+        *("deploy", "--target", "aws", "--yes", "--region", "eu-west-1", "--dir", "w", "--image", "x/y:1"),
         *("--repository", f"file://{tmp_path}/none", "--tree", str(tree(tmp_path / "deploy"))),
         PATH=str(tmp_path / "bin"),
     )
@@ -122,14 +133,18 @@ def test_all_that_is_missing_is_told_before_anything_is_made(tmp_path: Path) -> 
     assert "things are missing:" in ended.text
     for expected in ("aws isn't there", "git isn't there", "AWS takes no credentials", "nothing says how"):
         assert expected in ended.text
-    assert "to go on: gatewright deploy --target aws --dir w" in ended.text
+    assert "go on: `gatewright deploy --target aws --dir w`" in ended.text
 
 
 async def prepared(folder: Path, **variables: object) -> list[str]:
     """Arguments of a deployment that gets as far as Terraform: prerequisites are kept as they were found."""
     workspace = Workspace(folder / "w")
     settings = Settings(
-        target=Target.AWS, region="eu-west-1", repository="https://git.example.com/x.git", variables=dict(variables)
+        target=Target.AWS,
+        region="eu-west-1",
+        repository="https://git.example.com/x.git",
+        image="x/y:1",
+        variables=dict(variables),
     )
     workspace.write(State(settings=settings))
     return ["--target", "aws", "--dir", "w", "--tree", str(tree(folder / "deploy"))]
@@ -187,7 +202,7 @@ async def test_ctrl_c_keeps_what_was_made_and_the_next_run_goes_on(tmp_path: Pat
     ended = await said(process)
     assert ended.status == 130
     assert "Terraform's plan: 2 to create." in ended.text
-    assert "run `gatewright deploy --target aws --dir w` to go on" in ended.text
+    assert "go on: `gatewright deploy --target aws --dir w`" in ended.text
     shown = await asyncio.to_thread(gatewright, "status", "--dir", "w")
     assert "terraform begun" in shown.text
 
@@ -246,3 +261,40 @@ def test_a_workspace_is_nothing_for_a_repository(tmp_path: Path) -> None:
     workspace.write(State(settings=Settings(target=Target.LOCAL)))
     assert (tmp_path / "w/.gitignore").read_text() == "*\n"
     assert stat.S_IMODE((tmp_path / "w").stat().st_mode) == 0o700
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    theirs = tmp_path / "deploy/aws/terraform/main.tf"
+    tree(tmp_path / "deploy")
+    for folder in ("deploy/aws", "."):
+        ended = gatewright("deploy", "--target", "local", "--dir", folder)
+        assert ended.status == 1
+        assert "expected an empty folder or one with a platform's state.json" in ended.text
+        assert theirs.read_text() == CONFIGURATION
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) in (["deploy"], ["terraform"])
+
+
+def test_a_folder_with_a_platform_on_another_target_is_not_the_one_that_is_meant(tmp_path: Path) -> None:
+    Workspace(tmp_path / "w").write(State(settings=Settings(target=Target.LOCAL, region="us-east-1")))
+    for command in (("status",), ("verify",), ("destroy", "--yes")):
+        ended = gatewright(*command, "--dir", "w", "--target", "aws")
+        assert ended.status == 2
+        assert "has a platform on local, not on aws" in ended.text
+
+
+def test_a_fault_of_ours_is_told_without_a_traceback_which_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(_: Destruction) -> list[Step]:
+        raise AssertionError("something that can't be")
+
+    Workspace(tmp_path / "w").write(State(settings=Settings(target=Target.LOCAL, region="us-east-1")))
+    monkeypatch.setattr(Destruction, "_argocd", faulty)
+    ended = gatewright("destroy", "--yes", "--dir", "w", "--tree", str(tree(tmp_path / "deploy")))
+    assert ended.status == 1
+    assert "a fault of gatewright's own: AssertionError: something that can't be" in ended.text
+    assert "Traceback" not in ended.text
+    assert "go on: `gatewright destroy --target local --dir w`" in ended.text
+    kept = tmp_path / "w/fault.log"
+    assert "AssertionError: something that can't be" in kept.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

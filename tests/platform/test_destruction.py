@@ -308,6 +308,7 @@ async def test_a_half_made_platform_goes_too(tmp_path: Path) -> None:
 async def test_a_platform_whose_terraform_never_began_needs_none(tmp_path: Path) -> None:
     it = ground(tmp_path)
     it.forget(*EVERY)
+    it.left = ["k8s-of-another-cluster-of-this-name"]
     assert "end it made nothing" in await destroy(it)
     assert it.calls == []
 

@@ -46,6 +46,21 @@ def test_the_rehearsal_has_the_application_that_aws_has() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("image", "values"),
+    [
+        ("a.example.com:5000/b/c:1.2", {"repository": "a.example.com:5000/b/c", "tag": "1.2"}),
+        ("a.example.com:5000/b@sha256:00", {"repository": "a.example.com:5000/b", "digest": "sha256:00"}),
+    ],
+)
+def test_the_controllers_image_is_a_value_of_its_chart(image: str, values: dict[str, str]) -> None:
+    patches = child_patches(msgspec.structs.replace(settings("aws-chained"), image=image), OUTPUTS["aws-chained"])
+    (found,) = (each for each in patches if each["target"].get("name") == "gatewright")
+    assert {"op": "add", "path": "/spec/source/helm/valuesObject/image", "value": values} in yaml.safe_load(
+        found["patch"]
+    )
+
+
 def test_without_a_hosted_zone_the_controller_writes_no_records() -> None:
     outputs = msgspec.structs.replace(OUTPUTS["aws-direct"], hosted_zone_id="")
     assert not any("dns" in patch["patch"] for patch in child_patches(settings("aws-direct"), outputs))

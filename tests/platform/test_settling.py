@@ -10,7 +10,8 @@ from gatewright.platform.settling import LOCAL_REPOSITORY, Asked, parse_pairs, p
 from gatewright.platform.targets import Architecture, Settings, Target
 
 REPOSITORY = "https://git.example.com/platform.git"
-AWS = Settings(target=Target.AWS, region="eu-central-1", repository=REPOSITORY)
+IMAGE = "registry.example.com:5000/gatewright/gatewright:0.1.0"
+AWS = Settings(target=Target.AWS, region="eu-central-1", repository=REPOSITORY, image=IMAGE)
 
 
 def test_the_rehearsal_needs_no_options() -> None:
@@ -31,7 +32,7 @@ def test_options_win_over_what_was_asked_for_before_and_variables_are_added() ->
 
 
 def test_the_region_is_that_of_the_environment_unless_one_is_given() -> None:
-    asked = Asked(Target.AWS, repository=REPOSITORY)
+    asked = Asked(Target.AWS, repository=REPOSITORY, image=IMAGE)
     assert settle(asked, None, begun=False, region="eu-west-1").region == "eu-west-1"
     with pytest.raises(UsageError, match="--region"):
         settle(asked, None, begun=False)
@@ -62,6 +63,9 @@ def test_neither_is_its_architecture() -> None:
         (Asked(Target.AWS, domain="*.example.com"), "--domain"),
         (Asked(Target.AWS, region="eu central"), "--region"),
         (Asked(Target.AWS, variables={"region": "x"}), "--var region"),
+        (Asked(Target.AWS, image=""), "--image: expected the controller's image"),
+        (Asked(Target.AWS, image="gatewright"), "--image: found 'gatewright'"),
+        (Asked(Target.AWS, image="a/b@sha256:0"), "--image: found"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(asked: Asked, found: str) -> None:

@@ -25,9 +25,6 @@ class Told:
     def doing(self, text: str) -> None:
         self.lines.append(f"doing {text}")
 
-    def note(self, text: str) -> None:
-        self.lines.append(f"note {text}")
-
     def end(self, text: str, seconds: float) -> None:
         assert seconds >= 0
         self.lines.append(f"end {text}")

@@ -160,7 +160,9 @@ async def test_terraform_goes_on_when_we_are_killed_and_the_next_run_waits_for_i
     await begun(tmp_path / "begun")
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    assert (await it.plan()).changes == []
+    it = terraform(tmp_path / "t", size=2)
+    assert (await it.plan()).changes == [("update", "terraform_data.first")]
+    assert b"\0" not in (tmp_path / "t" / "terraform.log").read_bytes()  # two that write into one file
 
 
 async def test_a_program_that_can_not_be_run_is_told(tmp_path: Path) -> None:
@@ -193,6 +195,13 @@ def test_what_is_no_message_is_kept_for_the_error() -> None:
     for line in ("", "Error: Backend initialization required", "[1]", message("version")):
         run.read(line, 0)
     assert run.failure() == "Error: Backend initialization required\n[1]"
+
+
+def test_what_went_well_before_an_error_is_not_told() -> None:
+    run = Run()
+    for line in ("- network in modules/network", "Error: Failed to query available provider packages", "no such host"):
+        run.read(line, 0)
+    assert run.failure() == "Error: Failed to query available provider packages\nno such host"
 
 
 def test_the_same_error_is_told_once_and_warnings_are_none() -> None:

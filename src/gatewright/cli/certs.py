@@ -47,7 +47,8 @@ def certs(
     import yaml
 
     from gatewright.cluster import Client, ClusterError
-    from gatewright.local.certificates import Authority, write_private
+    from gatewright.local.certificates import Authority
+    from gatewright.local.private import write_private
     from gatewright.local.secrets import tls_secret
     from gatewright.model.meta import Key
 

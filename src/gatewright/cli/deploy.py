@@ -35,6 +35,13 @@ def deploy(
         str | None, typer.Option(metavar="URL", help="Git repository with deploy/gitops, which Argo CD can read.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Its branch, tag or commit. Default: main.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REPOSITORY:TAG",
+            help="The controller's image, built from deploy/Dockerfile: nobody publishes one. Needed on AWS.",
+        ),
+    ] = None,
     var_file: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Variables for Terraform (.tfvars). Can be given several times."),
@@ -77,6 +84,7 @@ def deploy(
         domain=domain,
         repository=repository,
         revision=revision,
+        image=image,
         variable_files=var_file or (),
         variables=var or (),
         backend=backend_config or (),

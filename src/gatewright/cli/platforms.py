@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ from gatewright.platform.deployment import Deployment
 from gatewright.platform.destruction import Destruction
 from gatewright.platform.errors import EXPECTED, StepFailed, UsageError
 from gatewright.platform.lock import locked
-from gatewright.platform.overview import lines, look
+from gatewright.platform.overview import commands, lines, look
 from gatewright.platform.settling import Asked, parse_pairs, parse_variables, settle
 from gatewright.platform.situation import Declined, Situation
 from gatewright.platform.steps import carry_out
@@ -47,6 +50,7 @@ class Deploying:
     domain: str | None
     repository: str | None
     revision: str | None
+    image: str | None
     variable_files: Sequence[Path]
     variables: Sequence[str]
     backend: Sequence[str]
@@ -62,6 +66,7 @@ def deploy(options: Deploying) -> int:
     try:
         tree = find_tree(options.tree)
         _settled(options, workspace)  # before there is anything on the disk
+        workspace.check_free()
         for path in options.variable_files:
             check_variable_file(path)
         if not (options.yes or options.plan_only or options.target is Target.LOCAL or sys.stdin.isatty()):
@@ -78,7 +83,8 @@ def deploy(options: Deploying) -> int:
                 State(settings=settings, done=before.done if before else {}, outputs=before.outputs if before else None)
             )
             deployment = Deployment(workspace, tree, screen, _asking(screen, options.yes), options.plan_only)
-            return _run(_carry_out(deployment), screen, again=_again("deploy", options.target, options.folder))
+            again, back = (_again(command, options.target, options.folder) for command in ("deploy", "destroy"))
+            return _run(_carry_out(deployment), screen, workspace, f"`{again}`, or go back: `{back}`")
     except EXPECTED as error:
         return _refused(screen, error)
 
@@ -94,6 +100,7 @@ def _settled(options: Deploying, workspace: Workspace) -> Settings:
         domain=options.domain,
         repository=options.repository,
         revision=options.revision,
+        image=options.image,
         variables=parse_variables(options.variables),
         backend=parse_pairs(options.backend, "--backend-config"),
     )
@@ -106,7 +113,8 @@ async def _carry_out(deployment: Deployment) -> int:
     where = entry(deployment.outputs)
     if isinstance(deployment.progress, StepScreen):
         deployment.progress.line(f"The platform stands{f': {where}' if where else ''}.")
-        deployment.progress.line(f"  export KUBECONFIG={deployment.workspace.kubeconfig}")
+        for command in await commands(deployment):
+            deployment.progress.line(f"  {command}")
     return OK
 
 
@@ -137,7 +145,7 @@ def destroy(folder: Path | None, target: Target | None, tree: Path | None, *, de
             )
             work = carry_out(destruction.steps(), destruction, screen)
             again = _again("destroy", settings.target, folder)
-            return _run(_ended(work, screen, f"Nothing is left of {what}."), screen, again=again)
+            return _run(_ended(work, screen, f"Nothing is left of {what}."), screen, workspace, f"`{again}`")
     except EXPECTED as error:
         return _refused(screen, error)
     except (EOFError, KeyboardInterrupt):
@@ -154,10 +162,17 @@ async def _ended(work: Coroutine[Any, Any, None], screen: StepScreen, text: str)
 def find_workspace(folder: Path | None, target: Target | None) -> Workspace | None:
     """The workspace that is meant: the named one, that of a target, or the only one below the current folder.
 
-    Raises UsageError where there are several.
+    Raises UsageError where there are several, or what was named has one on another target.
     """
     if folder is not None:
-        return Workspace(folder)
+        workspace = Workspace(folder)
+        state = workspace.read() if target else None
+        if state and state.settings.target is not target:
+            raise UsageError(
+                f"{workspace.folder} has a platform on {state.settings.target}, not on {target}",
+                "leave --target out, or name another folder with --dir",
+            )
+        return workspace
     if target is not None:
         return Workspace.default(target)
     found = [each for each in Target if (DEFAULT / each / "state.json").exists()]
@@ -195,16 +210,20 @@ def _region(environment: Mapping[str, str]) -> str:
 
 
 def _again(command: str, target: Target, folder: Path | None) -> str:
-    return f"gatewright {command} --target {target}" + (f" --dir {folder}" if folder else "")
+    return f"gatewright {command} --target {target}" + (f" --dir {shlex.quote(str(folder))}" if folder else "")
 
 
-def _screen() -> StepScreen:
+def _screen(*, stderr: bool = False) -> StepScreen:
     structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False)],
-        wrapper_class=structlog.make_filtering_bound_logger(40),
+        processors=[
+            structlog.processors.add_log_level,
+            # Plain, since the default shows local variables, and a token or a private key may be among them.
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    return StepScreen(Console(stderr=False))
+    return StepScreen(Console(stderr=stderr))
 
 
 def _refused(screen: StepScreen, error: BaseException) -> int:
@@ -212,7 +231,7 @@ def _refused(screen: StepScreen, error: BaseException) -> int:
     return USAGE if isinstance(error, UsageError) else FAILED
 
 
-def _run(work: Coroutine[Any, Any, int], screen: StepScreen, again: str) -> int:
+def _run(work: Coroutine[Any, Any, int], screen: StepScreen, workspace: Workspace, again: str) -> int:
     """Do the work; Ctrl-C and SIGTERM end it in good order. Returns the exit status."""
     received: list[int] = []
 
@@ -231,20 +250,25 @@ def _run(work: Coroutine[Any, Any, int], screen: StepScreen, again: str) -> int:
     try:
         return asyncio.run(interruptible())
     except asyncio.CancelledError:
-        screen.error("interrupted; what was done stays", f"run `{again}` to go on, or `gatewright destroy`")
+        screen.error("interrupted; what was done stays", f"go on: {again}")
         return 128 + (received[0] if received else signal.SIGINT)
     except StepFailed as error:
         if isinstance(error.__cause__, Declined):
             screen.line(f"{error}.".capitalize())
             return FAILED
         screen.error(f"{error.title}: {error}", error.remedy)
-        screen.line(f"What was done stays; to go on: {again}")
+        screen.line(f"What was done stays; go on: {again}")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - whatever it is, people are told what to do, and get no traceback
+        where = workspace.keep_fault("".join(traceback.format_exception(error)))
+        screen.error(f"a fault of gatewright's own: {type(error).__name__}: {error}", f"report it, with {where}")
+        screen.line(f"What was done stays; go on: {again}")
         return FAILED
 
 
 def status(folder: Path | None, target: Target | None, *, as_json: bool) -> int:
     """Show what stands. Returns the exit status."""
-    screen = _screen()
+    screen = _screen(stderr=True)  # where it is JSON, there is nothing else beside it
     try:
         workspace = find_workspace(folder, target)
         if workspace is None or workspace.read() is None:

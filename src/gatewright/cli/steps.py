@@ -50,10 +50,6 @@ class StepScreen:
             self._told, self._last = now, text
             self._print(escape(f"  {passed}: {text}"))
 
-    def note(self, text: str) -> None:
-        """Something worth keeping."""
-        self._print(f"  {escape(text)}")
-
     def end(self, text: str, seconds: float) -> None:
         """The step is done."""
         self._clear()
@@ -72,7 +68,7 @@ class StepScreen:
         """Why the run ends, and what to do."""
         self._clear()
         self._print(f"[red]error:[/] {escape(text)}")
-        if remedy:
+        if remedy and remedy not in text:
             self._print(f"[yellow]what to do:[/] {escape(remedy)}")
 
     def plan(self, plan: Run) -> None:

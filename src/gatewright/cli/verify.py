@@ -116,9 +116,6 @@ class _Silence:
     def doing(self, text: str) -> None:
         """Nothing is said."""
 
-    def note(self, text: str) -> None:
-        """Nothing is said."""
-
     def end(self, text: str, seconds: float) -> None:
         """Nothing is said."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from gatewright.local import tools
+from gatewright.local.private import write_private
 from gatewright.platform import programs
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.outputs import Outputs
@@ -20,11 +20,7 @@ from gatewright.platform.rehearsal import RehearsalEdge
 def write_kubeconfig(path: Path, content: Mapping[str, Any] | bytes) -> None:
     """Write a kubeconfig that only its owner can read; whoever is stopped in the middle leaves the old one."""
     data = content if isinstance(content, bytes) else yaml.safe_dump(dict(content), sort_keys=False).encode()
-    temporary = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    temporary.chmod(0o600)
-    temporary.replace(path)
+    write_private(path, data)
 
 
 def aws_kubeconfig(outputs: Outputs, aws: str, environment: Mapping[str, str]) -> dict[str, Any]:

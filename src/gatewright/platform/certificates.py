@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography import x509
 
 from gatewright.cluster import Client, NotFound
-from gatewright.local.certificates import Authority, ServerCertificate, is_host_name, names_of, write_private
+from gatewright.local.certificates import Authority, ServerCertificate, is_host_name, names_of
+from gatewright.local.private import write_private
 from gatewright.local.secrets import tls_secret
 from gatewright.model.core import Secret
 from gatewright.model.meta import Key
@@ -28,8 +29,9 @@ def names(domain: str) -> tuple[str, ...]:
 
 
 def fitting(chain: bytes, wanted: tuple[str, ...], authority: Authority, now: datetime) -> bool:
-    """Whether a certificate is of this authority, for all names, and valid for a month from now."""
-    if not authority.issued(chain) or not names_of(chain).issuperset(wanted):
+    """Whether a chain is of this authority and up to it, for all names, and valid for a month from now."""
+    complete = chain.endswith(authority.pem)
+    if not complete or not authority.issued(chain) or not names_of(chain).issuperset(wanted):
         return False
     return x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc - now > _RENEW
 
@@ -53,7 +55,9 @@ def keep(folder: Path, domain: str) -> tuple[Authority, ServerCertificate, bool]
         chain = chain_file.read_bytes()
         if fitting(chain, wanted, authority, datetime.now(UTC)):
             return authority, ServerCertificate(chain, key_file.read_bytes()), False
-    certificate = authority.issue(wanted)
+    issued = authority.issue(wanted)
+    # With its authority: an Application Gateway wants to see the whole chain up to the root that it trusts.
+    certificate = ServerCertificate(issued.chain + authority.pem, issued.private_key)
     chain_file.unlink(missing_ok=True)  # so that a certificate never stands beside another one's key
     write_private(key_file, certificate.private_key)
     chain_file.write_bytes(certificate.chain)

@@ -101,7 +101,7 @@ class Deployment(Situation):
         try:
             await self.terraform().init()
         except PlatformError as error:
-            return [Missing(str(error), error.remedy)]
+            return [Missing(str(error), error.remedy + (f"; {prerequisites.BROUGHT}" if self.local else ""))]
         return []
 
     def _edge_inputs(self) -> Any:
@@ -308,7 +308,7 @@ class Deployment(Situation):
         return last.text
 
     async def verification(self, only: Sequence[str] = (), timeout: float = 60.0) -> Report:  # noqa: ASYNC109
-        """Verify the platform, and keep the report. Each check ends after `timeout` seconds."""
+        """Verify the platform, and keep the report of all checks. Each ends after `timeout` seconds."""
         from gatewright.platform.verify import Surroundings, verify
 
         edge = self.edge
@@ -329,9 +329,9 @@ class Deployment(Situation):
             finally:
                 if aws is not None:
                     await aws.close()
-        await asyncio.to_thread(
-            self.workspace.report.write_bytes, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
-        )
+        if not only:
+            text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+            await asyncio.to_thread(self.workspace.report.write_bytes, text)
         return report
 
     async def _verify(self) -> str:

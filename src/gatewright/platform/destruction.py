@@ -120,6 +120,8 @@ class Destruction:
         settings = situation.settings
         if settings.cloud is not Target.AWS or (situation.local and situation.edge is None):
             return  # Azure's go with the cluster's own resource group
+        if situation.digest("terraform") is None:
+            return  # there never was a cluster, and perhaps no account to ask
         left: list[orphans.Balancer] = []
 
         async def look() -> Look:

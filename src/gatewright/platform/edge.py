@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 
 from gatewright.local.ahead import EdgeError
+from gatewright.local.private import write_private
 from gatewright.local.rehearsal import Rehearsal
 from gatewright.platform.rehearsal import RehearsalEdge, RehearsalError, held
 
@@ -20,11 +22,14 @@ _ORPHAN_SECONDS = 2.0
 
 
 async def run(folder: Path, tree: Path, repository: str) -> None:
-    """Run the edge until SIGTERM or SIGINT, or until somebody takes its folder away. Raises EdgeError."""
+    """Run the edge until SIGTERM or SIGINT, until its AWS is lost, or until somebody takes its folder away.
+
+    Raises EdgeError.
+    """
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    async with Rehearsal(folder / "run", tree, repository) as rehearsal:
+    async with Rehearsal(folder / "run", tree, repository, ending.set) as rehearsal:
         edge = RehearsalEdge(
             pid=os.getpid(),
             boot=secrets.token_hex(8),
@@ -37,22 +42,16 @@ async def run(folder: Path, tree: Path, repository: str) -> None:
             private_subnet_cidrs=tuple(map(str, rehearsal.network.private)),
             zones=rehearsal.network.zones,
             repository=repository,
+            tree=str(tree),
         )
         place = folder / "edge.json"
-        _write(place, msgspec.json.format(msgspec.json.encode(edge), indent=2) + b"\n")
+        write_private(place, msgspec.json.format(msgspec.json.encode(edge), indent=2) + b"\n")
         while not ending.is_set() and place.exists():
             try:
                 await asyncio.wait_for(ending.wait(), _ORPHAN_SECONDS)
             except TimeoutError:
                 continue
-    place.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+        place.unlink(missing_ok=True)  # at once, so that nobody takes it for one that runs while it ends
 
 
 def _runner() -> asyncio.Runner:
@@ -65,7 +64,17 @@ def _runner() -> asyncio.Runner:
 
 def main() -> int:
     """Run it; standard error is its log. Returns the exit status."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S"),
+            structlog.processors.format_exc_info,
+            # Plain, since the default shows local variables, and a token or a private key may be among them.
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     folder, tree, repository = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     try:
         with held(folder), _runner() as runner:

@@ -111,11 +111,21 @@ def _controller_values(settings: Settings, outputs: Outputs) -> Iterator[dict[st
     values = "/spec/source/helm/valuesObject"
     yield _replace(f"{values}/clusterName", outputs.cluster_name)
     yield _add(f"{values}/region", outputs.region)
+    if settings.image:
+        yield _add(f"{values}/image", _image(settings.image))
     yield _add(f"{values}/vpcId", outputs.vpc_id)
     if settings.architecture is Architecture.DIRECT and outputs.hosted_zone_id:
         yield _replace(f"{values}/features", ["gateways", "dns"])
         # `sync`: records go with the load balancer, so that the zone can be destroyed after it.
         yield _add(f"{values}/dns", {"domainFilters": [settings.domain], "policy": "sync"})
+
+
+def _image(image: str) -> dict[str, str]:
+    repository, at, digest = image.partition("@")
+    if at:
+        return {"repository": repository, "digest": digest}
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag}
 
 
 def _edge_binding(outputs: Outputs) -> Patch:

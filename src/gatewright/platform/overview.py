@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+import aiohttp
 import msgspec
 
 from gatewright.aws.errors import AwsError
@@ -17,6 +19,10 @@ from gatewright.platform.outputs import Outputs
 from gatewright.platform.report import Outcome, Report
 from gatewright.platform.steps import BEGUN
 from gatewright.platform.targets import Settings, Target
+from gatewright.platform.verify.names import NoSuchNameError, addresses_of
+
+_SHELL = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_TLS = 443
 
 
 class StepState(msgspec.Struct, frozen=True):
@@ -48,6 +54,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     balancers: tuple[str, ...]
     """Names of load balancers in AWS that the cluster's controllers made."""
     report: Report | None
+    commands: tuple[str, ...]
+    """See `commands`."""
     problems: tuple[str, ...]
 
 
@@ -85,8 +93,38 @@ async def look(deployment: Deployment) -> Overview:
         fronts=fronts,
         balancers=balancers,
         report=_report(deployment),
+        commands=await commands(deployment),
         problems=tuple(problems),
     )
+
+
+async def commands(deployment: Deployment) -> tuple[str, ...]:
+    """With what a shell gets at the platform: its cluster; of a rehearsal also its AWS, and one of its routes."""
+    kubeconfig = deployment.workspace.kubeconfig
+    found = [f"export KUBECONFIG={shlex.quote(str(kubeconfig))}"] if kubeconfig.exists() else []
+    edge = deployment.edge
+    if edge is not None:
+        settings = " ".join(f"{name}={shlex.quote(edge.aws[name])}" for name in _SHELL if name in edge.aws)
+        found += [f"export {settings}", *await _request(deployment, edge)]
+    return tuple(found)
+
+
+async def _request(deployment: Deployment, edge: rehearsal.RehearsalEdge) -> list[str]:
+    """A request as clients make it; only the edge's own resolver knows the name."""
+    report, host = _report(deployment), deployment.settings.domain
+    urls = [
+        check.subject
+        for check in (report.checks if report else ())
+        if check.id == "endpoint" and check.outcome is Outcome.PASSED and check.subject.startswith(f"https://{host}/")
+    ]
+    if not urls:
+        return []
+    try:
+        door = f"{(await addresses_of(host, edge.dns))[0]}:{_TLS}"
+        place = (await edge.sockets()).get(door, door)
+    except (NoSuchNameError, aiohttp.ClientError, OSError):
+        return []
+    return [f"curl --cacert {shlex.quote(edge.ca)} --connect-to {host}:{_TLS}:{place} {shlex.quote(urls[0])}"]
 
 
 def _state(digest: str | None) -> str:
@@ -131,4 +169,5 @@ def lines(overview: Overview) -> Iterator[str]:
         passed = sum(check.outcome is Outcome.PASSED for check in checks)
         yield f"verified at {overview.report.at}: {passed} of {len(checks)} checks passed, {len(failed)} failed"
         yield from (f"  {check.id} {check.subject}: {check.found}" for check in failed)
+    yield from (f"  {command}" for command in overview.commands)
     yield from (f"problem: {problem}" for problem in overview.problems)

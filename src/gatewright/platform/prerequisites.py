@@ -29,6 +29,9 @@ class Missing(NamedTuple):
 
 Check = Callable[[], Awaitable[Sequence[Missing]]]
 
+BROUGHT = "or let `make tools` bring it into a checkout's .venv, on Linux"
+"""What else there is to do about a program or a provider that a rehearsal lacks."""
+
 
 class Tool(NamedTuple):
     """A program that is called. `least` is the oldest version that does."""
@@ -73,20 +76,22 @@ async def _checked(check: Check) -> Sequence[Missing]:
 
 async def tools_there(target: Target) -> list[Missing]:
     """Whether the programs are there, and new enough."""
-    found = await asyncio.gather(*(asyncio.to_thread(_tool, tool) for tool in TOOLS[target]))
+    found = await asyncio.gather(*(asyncio.to_thread(_tool, tool, target) for tool in TOOLS[target]))
     return [missing for missing in found if missing]
 
 
-def _tool(tool: Tool) -> Missing | None:
+def _tool(tool: Tool, target: Target) -> Missing | None:
+    remedy = f"install {tool.name} {_text(tool)}"
     if tools.find(tool.name) is None:
-        return Missing(f"{tool.name} isn't there; it is needed {tool.purpose}", f"install {tool.name} {_text(tool)}")
+        brought = f", {BROUGHT}" if target is Target.LOCAL else ""
+        return Missing(f"{tool.name} isn't there; it is needed {tool.purpose}", remedy + brought)
     try:
         version = tools.version(tool.name)
     except tools.ToolError as error:
         return Missing(str(error), "")
     if version < tool.least:
         found = ".".join(map(str, version))
-        return Missing(f"{tool.name} is of version {found}", f"install {tool.name} {_text(tool)}")
+        return Missing(f"{tool.name} is of version {found}", remedy)
     return None
 
 

@@ -51,6 +51,8 @@ class RehearsalEdge(msgspec.Struct, frozen=True, kw_only=True):
     zones: tuple[str, ...]
     repository: str
     """The repository's URL that its Argo CD has as a folder."""
+    tree: str = ""
+    """That folder."""
 
     async def sockets(self) -> dict[str, str]:
         """Where load balancers are really open, `HOST:PORT` by the `ADDRESS:PORT` that the API says.
@@ -74,10 +76,10 @@ def find(folder: Path) -> RehearsalEdge | None:
 async def start(folder: Path, tree: Path, repository: str) -> RehearsalEdge:
     """Start an edge in the background, whose Argo CD has `tree` as `repository`. Returns once it is ready.
 
-    An edge that runs there already is the one, if its repository is the same. Raises RehearsalError.
+    An edge that runs there already is the one, if its repository is the same folder. Raises RehearsalError.
     """
     running = find(folder)
-    if running and running.repository == repository:
+    if running and (running.repository, running.tree) == (repository, str(tree)):
         return running
     await stop(folder)
     with _clean(folder) as log:

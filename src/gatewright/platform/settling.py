@@ -19,6 +19,7 @@ LOCAL_REPOSITORY = "https://git.local/platform.git"
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
 _REGION = re.compile(r"[a-z0-9-]+")
 
 
@@ -33,6 +34,7 @@ class Asked:
     domain: str | None = None
     repository: str | None = None
     revision: str | None = None
+    image: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     backend: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,7 +50,7 @@ def settle(asked: Asked, before: Settings | None, *, begun: bool, region: str = 
         )
     given = {
         name: value
-        for name in ("architecture", "name", "region", "domain", "repository", "revision")
+        for name in ("architecture", "name", "region", "domain", "repository", "revision", "image")
         if (value := getattr(asked, name)) is not None
     }
     if asked.variables:
@@ -96,6 +98,13 @@ def _check(settings: Settings) -> None:
             "--repository: expected the URL of the Git repository from which Argo CD gets deploy/gitops",
             "push a copy of this repository to where the cluster can read it, and name that",
         )
+    if settings.target is Target.AWS and not settings.image:
+        raise UsageError(
+            "--image: expected the controller's image, as registry.example.com/gatewright/gatewright:0.1.0",
+            "build it from deploy/Dockerfile, push it to where the cluster can pull it, and name that",
+        )
+    if settings.image and not _IMAGE.fullmatch(settings.image):
+        raise UsageError(f"--image: found {settings.image!r}, expected REPOSITORY:TAG or REPOSITORY@sha256:DIGEST")
     for name in settings.variables:
         if name in RESERVED:
             option = "region" if name == "location" else name

@@ -166,7 +166,8 @@ def leave_nothing(workspace: Workspace) -> None:
     """Remove all that a workspace has, and the folder, where it is empty then."""
     for name in ("terraform", "variables", "certificates", "edge", "plugins"):
         shutil.rmtree(workspace.folder / name, ignore_errors=True)
-    for name in ("state.json", "kubeconfig", "root-application.yaml", "report.json", "boot", "lock", ".gitignore"):
+    others = ("kubeconfig", "root-application.yaml", "report.json", "boot", "fault.log", "lock", ".gitignore")
+    for name in ("state.json", *others):
         (workspace.folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody keeps more in it
         workspace.folder.rmdir()

@@ -59,10 +59,6 @@ class Progress(Protocol):
         """What goes on within the step or is waited for; takes the place of what was said before."""
         ...
 
-    def note(self, text: str) -> None:
-        """Something worth keeping on the screen."""
-        ...
-
     def end(self, text: str, seconds: float) -> None:
         """The step is done."""
         ...

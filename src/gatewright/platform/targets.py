@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     repository: str = ""
     """URL of the Git repository from which Argo CD gets `deploy/gitops`."""
     revision: str = "main"
+    image: str = ""
+    """Of the controller, as `REPOSITORY:TAG` or `REPOSITORY@sha256:...`; empty is what `deploy/gitops` says."""
     variables: dict[str, Any] = {}
     """Further variables for Terraform, which win over ours."""
     backend: dict[str, str] = {}

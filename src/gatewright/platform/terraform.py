@@ -121,6 +121,7 @@ class Terraform:
         """Run it to its end. A cancellation interrupts it, and then still waits until it has kept its state."""
         run = Run()
         log = self._folder / _LOG
+        log.unlink(missing_ok=True)  # one that runs on after we were killed still writes into the old file
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as written:
             try:
                 process = await asyncio.create_subprocess_exec(

@@ -10,6 +10,8 @@ import msgspec
 
 _SHOWN = 3
 _SLOW_SECONDS = 10.0
+_TOLD = 20
+_ERROR = "Error: "
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Run:
         """What went wrong, in Terraform's own words."""
         if self.errors:
             return "\n".join(dict.fromkeys(str(error) for error in self.errors))
-        return "\n".join(self.said[-20:])
+        begun = next((index for index, line in enumerate(self.said) if line.startswith(_ERROR)), 0)
+        return "\n".join(self.said[begun:][-_TOLD:])
 
 
 def _diagnostic(found: dict[str, Any]) -> Diagnostic:

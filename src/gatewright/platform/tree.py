@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 import gatewright
+from gatewright.local.private import write_private
 from gatewright.platform.errors import PlatformError, UsageError
 from gatewright.platform.targets import Target
 
@@ -98,7 +98,7 @@ def keep_variable_files(files: Sequence[Path], folder: Path) -> None:
     for number, (name, content) in enumerate(contents, 1):
         ending = ".auto.tfvars.json" if name.endswith(".json") else ".auto.tfvars"
         stem = name.removesuffix(".json").removesuffix(".tfvars").removesuffix(".auto")
-        _write(folder / (GIVEN.format(number=number, name=stem) + ending), content)
+        write_private(folder / (GIVEN.format(number=number, name=stem) + ending), content)
 
 
 def assemble(sources: Sequence[Path], files: dict[str, bytes], folder: Path) -> None:
@@ -115,8 +115,9 @@ def assemble(sources: Sequence[Path], files: dict[str, bytes], folder: Path) -> 
         if not source.is_dir():
             raise PlatformError(f"{source} isn't there", "name the folder `deploy` of a whole checkout with --tree")
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=_ignored)
+    folder.chmod(0o700)  # it got the mode of what was copied, and Terraform's state is for nobody else
     for name, content in files.items():
-        _write(folder / name, content)
+        write_private(folder / name, content)
 
 
 def _ignored(_: str, names: list[str]) -> set[str]:
@@ -138,8 +139,3 @@ def _files(folder: Path) -> Iterator[Path]:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not _ignored("", list(path.relative_to(folder).parts)):
                 yield path
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)

@@ -8,6 +8,7 @@ DIR/
   kubeconfig            of the cluster (0600)
   root-application.yaml what Argo CD was given
   report.json           of the last `gatewright verify`
+  fault.log             of a command that ended by a fault of ours (0600)
   lock                  held by the command that works here
   boot, plugins/        of the local target: which run of its edge all this is of; a layout for a provider
   edge/                 of the local target: `edge.json` says how the edge is reached; its log, its data
@@ -15,15 +16,20 @@ DIR/
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from gatewright.local.private import write_private
 from gatewright.platform.outputs import Outputs
 from gatewright.platform.targets import Settings, Target
 
 DEFAULT = Path(".gatewright")
+
+_VERSION = 1
+_FIRST = frozenset({"lock", "state.json.new"})
+"""What a deployment has left that was ended before it had a state."""
+_IGNORED = "*\n"  # keys and states are nothing for a repository
 
 
 class WorkspaceError(Exception):
@@ -37,7 +43,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     done: dict[str, str] = {}
     """Steps that are done, by id: a digest of what each was done with, so that it is done again when that changes."""
     outputs: Outputs | None = None
-    version: int = 1
+    version: int = _VERSION
+
+
+class _Versioned(msgspec.Struct):
+    version: int = _VERSION
 
 
 class Workspace:
@@ -90,7 +100,14 @@ class Workspace:
         """What is known; None where nothing was deployed. Raises WorkspaceError."""
         path = self.folder / "state.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=State)
+            content = path.read_bytes()
+            version = msgspec.json.decode(content, type=_Versioned).version
+            if version != _VERSION:
+                raise WorkspaceError(
+                    f"{path}: found version {version}, expected {_VERSION}; use the gatewright that wrote it, or name "
+                    "another folder with --dir"
+                )
+            return msgspec.json.decode(content, type=State)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
@@ -98,13 +115,31 @@ class Workspace:
                 f"{path}: found no state of a deployment: {error}; name another folder with --dir"
             ) from error
 
+    def check_free(self) -> None:
+        """Raises WorkspaceError where the folder has what no deployment put there, which one would overwrite."""
+        try:
+            found = sorted(path.name for path in self.folder.iterdir())
+        except FileNotFoundError:
+            return
+        others = [name for name in found if name not in _FIRST and not (name == ".gitignore" and self._ignored())]
+        if others and "state.json" not in found:
+            named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            raise WorkspaceError(
+                f"{self.folder}: found {named}, expected an empty folder or one with a platform's state.json; "
+                "name another one with --dir"
+            )
+
+    def _ignored(self) -> bool:
+        return (self.folder / ".gitignore").read_text() == _IGNORED
+
     def write(self, state: State) -> None:
         """Keep it; whoever is stopped in the middle leaves the old one."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.folder / ".gitignore").write_text("*\n")  # keys and states are nothing for a repository
-        path = self.folder / "state.json"
-        temporary = path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
-        temporary.replace(path)
+        (self.folder / ".gitignore").write_text(_IGNORED)
+        write_private(self.folder / "state.json", msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+
+    def keep_fault(self, text: str) -> Path:
+        """Keep what somebody needs who is to find a fault of ours; returns the file."""
+        path = self.folder / "fault.log"
+        write_private(path, text.encode())
+        return path

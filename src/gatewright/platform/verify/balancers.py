@@ -72,7 +72,8 @@ def _of_service(gateway: Key, service: Service, front: Front | None, events: Ite
     )
     names = {"gateway": str(gateway), "namespace": service.namespace, "service": service.name}
     addresses = [each.hostname or each.ip for each in service.status.load_balancer.ingress]
-    trouble = next((each for each in reversed([*events]) if each.get("type") == "Warning"), None)
+    told = [*events]
+    trouble = next((each for each in reversed(told) if each.get("type") == "Warning"), None)
     if not addresses:
         if trouble is None:
             return failed("load-balancer", subject, expected, "has none", advise("load-balancer", "silent", **names))
@@ -85,7 +86,11 @@ def _of_service(gateway: Key, service: Service, front: Front | None, events: Ite
         own = next((each for each in front.balancers if each.balancer.dns_name in addresses), None)
     if own is None:
         text = f"its status says {', '.join(map(str, addresses))}, but AWS has no such load balancer"
-        return failed("load-balancer", subject, expected, text, advise("load-balancer", "gone"))
+        if trouble is None or trouble is not told[-1]:
+            return failed("load-balancer", subject, expected, text, advise("load-balancer", "gone"))
+        # Its controller has seen that, too, and couldn't make another one.
+        text += f"; {trouble.get('reason')}: {trouble.get('message')}"
+        return failed("load-balancer", subject, expected, text, advise("load-balancer", _why(trouble), **names))
     return _standing(subject, own)
 
 

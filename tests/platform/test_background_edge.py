@@ -1,0 +1,50 @@
+"""The edge of a rehearsal in the background: found, restarted where it has other files, gone with its AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from gatewright.platform import rehearsal
+from gatewright.platform.rehearsal import RehearsalEdge
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+
+_LONGEST = 60.0
+REPOSITORY = "https://git.local/platform.git"
+
+
+async def test_an_edge_has_one_tree_and_ends_with_its_aws(tmp_path: Path) -> None:
+    folder = tmp_path / "edge"
+    try:
+        first = await rehearsal.start(folder, tmp_path / "one", REPOSITORY)
+        assert await rehearsal.start(folder, tmp_path / "one", REPOSITORY) == first == rehearsal.find(folder)
+        assert stat.S_IMODE((folder / "edge.json").stat().st_mode) == 0o600
+
+        second = await rehearsal.start(folder, tmp_path / "two", REPOSITORY)
+        assert (second.boot != first.boot, second.tree) == (True, str(tmp_path / "two"))
+        with pytest.raises(ProcessLookupError):
+            os.kill(first.pid, 0)
+
+        os.kill(emulated_aws(second), signal.SIGKILL)
+        async with asyncio.timeout(_LONGEST):
+            while rehearsal.find(folder):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.05)
+    finally:
+        await rehearsal.stop(folder)
+    assert "the emulated AWS ended" in (folder / "log").read_text()
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def emulated_aws(edge: RehearsalEdge) -> int:
+    """The process of an edge's AWS."""
+    children = Path(f"/proc/{edge.pid}/task/{edge.pid}/children").read_text().split()
+    (found,) = [
+        int(number) for number in children if b"gatewright.local.aws" in Path(f"/proc/{number}/cmdline").read_bytes()
+    ]
+    return found
