@@ -206,7 +206,8 @@ async def check_firewall(account: Account, outputs: Outputs) -> None:
 
 
 async def check_balancer(account: Account, outputs: Outputs) -> None:
-    [balancer] = (await account("elbv2", "describe_load_balancers"))["LoadBalancers"]
+    found = await account("elbv2", "describe_load_balancers", LoadBalancerArns=[outputs.alb_arn])
+    [balancer] = found["LoadBalancers"]
     assert (balancer["DNSName"], balancer["Scheme"]) == (outputs.entry, "internet-facing")
     assert {each["SubnetId"] for each in balancer["AvailabilityZones"]} == set(outputs.public_subnet_ids)
     assert balancer["SecurityGroups"] == [outputs.security_group_id]
@@ -226,7 +227,7 @@ async def check_balancer(account: Account, outputs: Outputs) -> None:
     assert secure["Certificates"][0]["CertificateArn"] == outputs.certificate_arn
     assert await forwards_to(account, outputs) == outputs.target_group_arn
 
-    [group] = (await account("elbv2", "describe_target_groups"))["TargetGroups"]
+    [group] = (await account("elbv2", "describe_target_groups", LoadBalancerArn=outputs.alb_arn))["TargetGroups"]
     assert (group["TargetGroupName"], group["TargetType"]) == (outputs.target_group_name, "ip")
     assert (group["Protocol"], group["Port"]) == ("HTTPS", outputs.target_group_port)
     assert (group["HealthCheckProtocol"], group["HealthCheckPath"]) == ("HTTPS", "/healthz/ready")

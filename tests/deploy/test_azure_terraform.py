@@ -123,6 +123,8 @@ async def test_the_platform_is_made_with_what_it_has_by_default(terraform: Terra
     ports = {port["name"]: port["port"] for port in gateway["frontend_port"]}
     assert [ports[each["frontend_port_name"]] for each in (clear, secure)] == [80, 443]
 
+    # A platform's name may have one character, a workspace's has to have four.
+    assert made.one("azurerm_log_analytics_workspace")["name"] == "platform-logs"
     firewall = made.one("azurerm_web_application_firewall_policy")
     assert gateway["firewall_policy_id"] == firewall["id"]
     assert firewall["policy_settings"][0]["mode"] == "Prevention"
@@ -180,7 +182,10 @@ async def test_an_own_certificate_address_zone_and_administrators(terraform: Ter
     assert (reader["role_definition_name"], reader["principal_id"]) == ("Key Vault Secrets User", entry["principal_id"])
     cluster = made.one("azurerm_kubernetes_cluster")
     assert cluster["local_account_disabled"]
-    assert cluster["api_server_access_profile"][0]["authorized_ip_ranges"] == ["203.0.113.0/24"]
+    # Nodes come to the API by the NAT gateway, and are to be let in as well.
+    egress = made.one("azurerm_public_ip", name="edge-of-the-platform-nat")["ip_address"]
+    ranges = cluster["api_server_access_profile"][0]["authorized_ip_ranges"]
+    assert set(ranges) == {"203.0.113.0/24", f"{egress}/32"}
     assert made.one("azurerm_resource_group")["tags"] == {"platform": "edge-of-the-platform", "team": "platform"}
 
 

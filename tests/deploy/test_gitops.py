@@ -251,6 +251,29 @@ def test_istio_is_told_what_the_gateways_proxies_are_like(overlay: str) -> None:
         }
 
 
+@pytest.mark.parametrize("overlay", ["aws-chained", "azure-chained"])
+def test_what_others_write_into_istios_webhooks_is_no_difference(overlay: str) -> None:
+    """istiod its certificate, and AKS's Admissions Enforcer into their selectors (Azure/AKS issue 1771)."""
+    for name in ("istio-base", "istiod"):
+        ignored = {
+            each["kind"]: each["jqPathExpressions"] for each in children(overlay)[name]["spec"]["ignoreDifferences"]
+        }
+        assert set(ignored) == {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
+        for paths in ignored.values():
+            assert ".webhooks[]?.clientConfig.caBundle" in paths
+            assert (".webhooks[]?.namespaceSelector" in paths) == (overlay == "azure-chained")
+
+
+def test_a_proxy_stops_after_the_load_balancers_know() -> None:
+    mesh = children("aws-chained")["istiod"]["spec"]["source"]["helm"]["valuesObject"]["meshConfig"]["defaultConfig"]
+    (proxies,) = (each for each in described("aws-chained")["gateway"] if each["kind"] == "ConfigMap")
+    deployment = yaml.safe_load(proxies["data"]["deployment"])["spec"]
+    drain = int(mesh["terminationDrainDuration"].removesuffix("s"))
+    assert drain < deployment["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert deployment["minReadySeconds"] > 0
+    assert mesh["gatewayTopology"] == {"numTrustedProxies": 1}
+
+
 # --- what comes of it ------------------------------------------------------------------------------------------------
 
 
@@ -457,11 +480,13 @@ def test_argo_cd_is_pinned_runs_on_system_nodes_and_waits_for_applications() -> 
         assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "role": "system"}
         assert pod["tolerations"] == [{"key": "CriticalAddonsOnly", "operator": "Exists"}]
         assert pod["containers"]
-        assert each["spec"]["replicas"] == (0 if each["metadata"]["name"] == "argocd-dex-server" else 1)
+        assert each["spec"].get("replicas", 1) == (0 if each["metadata"]["name"] == "argocd-dex-server" else 1)
     data = objects["ConfigMap", "argocd-cm"]["data"]
     assert "resource.customizations.health.argoproj.io_Application" in data
     assert "resource.customizations.health.gatewright.dev_EdgeBinding" in data
     assert objects["AppProject", "default"]["spec"]["destinations"] == []
+    # Without it a route is out of sync by its default values, for ever (argoproj/argo-cd issue 22151).
+    assert objects["ConfigMap", "argocd-cmd-params-cm"]["data"]["controller.diff.server.side"] == "true"
 
 
 # --- the files -------------------------------------------------------------------------------------------------------

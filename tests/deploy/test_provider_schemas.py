@@ -187,6 +187,59 @@ async def test_the_configuration_for_aws_is_what_the_current_provider_knows(tmp_
         await terraform("apply", "-destroy", "-auto-approve")
 
 
+async def test_what_only_a_real_account_would_refuse_or_let_through(tmp_path: Path) -> None:
+    answers = {
+        "data__aws_availability_zones__names": ["us-east-1a", "us-east-1b"],
+        "data__aws_caller_identity__account_id": "123456789012",
+        "data__aws_partition__partition": "aws",
+    }
+    with reading("aws", AWS, **answers) as environment:
+        terraform = Terraform(tools.terraform(), tmp_path, AWS, environment=environment)
+        terraform.set(
+            name="platform-of-20-chars",
+            backend_protocol="HTTP",
+            cluster_public_access_cidrs=[],
+            certificate_arn="arn:aws:acm:us-east-1:123456789012:certificate/c",
+        )
+        await terraform("init")
+        await terraform("apply", "-auto-approve")
+        made = list(_resources(json.loads(await terraform("show", "-json"))["values"]["root_module"]))
+        for name in ("sg-platform", "internal-platform"):
+            terraform.set(name=name, certificate_arn="arn:aws:acm:us-east-1:123456789012:certificate/c")
+            with pytest.raises(Exception, match="name can't begin with"):
+                await terraform("plan")
+
+    def one(kind: str, address: str) -> dict[str, Any]:
+        (found,) = (each["values"] for each in made if each["type"] == kind and each["address"].startswith(address))
+        return found  # type: ignore[no-any-return]
+
+    # Names of target groups and load balancers have 32 characters, those of buckets 63.
+    assert len(one("aws_lb_target_group", "module.alb")["name"]) <= 32
+    assert len(one("aws_s3_bucket", "module.logs")["bucket"]) + len("ap-southeast-1") - len("us-east-1") <= 63
+    # In some zones EKS has no control planes.
+    (zones,) = (each["values"] for each in made if each["type"] == "aws_availability_zones")
+    assert set(zones["exclude_zone_ids"]) == {"use1-az3", "usw1-az2", "cac1-az3"}
+    # Network policies admit what comes from public subnets: the control plane must have no interface there.
+    network = one("aws_eks_cluster", "module.cluster")["vpc_config"][0]
+    private = {each["values"]["id"] for each in made if each["address"].startswith("module.network.aws_subnet.private")}
+    assert set(network["subnet_ids"]) == private
+    assert not network["endpoint_public_access"]
+    # Only pods of the controller get the role, whoever associates it with others.
+    [statement] = json.loads(one("aws_iam_role", "module.identity")["assume_role_policy"])["Statement"]
+    association = one("aws_eks_pod_identity_association", "module.identity")
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:RequestTag/eks-cluster-name": "platform-of-20-chars",
+        "aws:RequestTag/kubernetes-namespace": association["namespace"],
+        "aws:RequestTag/kubernetes-service-account": association["service_account"],
+    }
+
+
+def _resources(module: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources and data of a module and of those in it, as `terraform show` has them."""
+    inner = [each for child in module.get("child_modules", ()) for each in _resources(child)]
+    return [*module.get("resources", ()), *inner]
+
+
 @pytest.mark.parametrize(
     ("tree", "provider", "version"),
     [(AWS, "aws", "~> 6.25"), (AZURE, "azurerm", "~> 4.55")],

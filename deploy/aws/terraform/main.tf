@@ -8,6 +8,9 @@ data "aws_availability_zones" "this" {
   #checkov:skip=CKV_AWS_394:only the first two of the sorted names are taken, and var.zones pins them
   state = "available"
 
+  # EKS has no control planes in these. The IDs are the same for all accounts, the names are not.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3"]
+
   # No local zones: neither control planes nor NAT gateways stand there.
   filter {
     name   = "opt-in-status"
@@ -64,7 +67,7 @@ module "cluster" {
   name                = var.name
   partition           = local.partition
   kubernetes_version  = var.kubernetes_version
-  subnet_ids          = concat(module.network.private_subnet_ids, module.network.public_subnet_ids)
+  subnet_ids          = module.network.private_subnet_ids
   public_access_cidrs = var.cluster_public_access_cidrs
   admins              = var.cluster_admins
   key_arn             = module.encryption.key_arn

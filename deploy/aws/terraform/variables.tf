@@ -10,6 +10,11 @@ variable "name" {
     condition     = can(regex("^[a-z](-?[a-z0-9]){0,19}$", var.name)) && length(var.name) <= 20
     error_message = "name has to be 1 to 20 lower-case letters, digits and single hyphens, beginning with a letter and ending with none."
   }
+
+  validation {
+    condition     = !can(regex("^(internal|sg|sthree)-", var.name))
+    error_message = "name can't begin with internal-, sg- or sthree-: AWS keeps such names of load balancers, security groups and buckets to itself."
+  }
 }
 
 variable "region" {
@@ -140,7 +145,7 @@ variable "cluster_admins" {
 }
 
 variable "system_nodes" {
-  description = "Nodes for what the platform itself runs: tainted CriticalAddonsOnly, labelled role=system."
+  description = "Nodes for what the platform itself runs: tainted CriticalAddonsOnly, labelled role=system. Of types with x86-64 processors."
   type        = object({ instance_types = list(string), min = number, max = number, desired = number })
   default     = { instance_types = ["m7i.large"], min = 2, max = 4, desired = 2 }
 
@@ -151,7 +156,7 @@ variable "system_nodes" {
 }
 
 variable "user_nodes" {
-  description = "Nodes for applications: no taint, labelled role=user."
+  description = "Nodes for applications: no taint, labelled role=user. Of types with x86-64 processors."
   type        = object({ instance_types = list(string), min = number, max = number, desired = number })
   default     = { instance_types = ["m7i.large"], min = 2, max = 10, desired = 2 }
 
@@ -224,7 +229,7 @@ variable "ingress_cidrs" {
 }
 
 variable "backend_protocol" {
-  description = "What the ALB speaks to the Gateway: HTTPS on port 443, or HTTP on port 80."
+  description = "What the ALB speaks to the Gateway: HTTPS on port 443, or HTTP on port 80. A change makes another target group: clients get 503 until the EdgeBinding has followed."
   type        = string
   default     = "HTTPS"
 

@@ -57,6 +57,7 @@ module "cluster" {
   system_nodes         = var.system_nodes
   user_nodes           = var.user_nodes
   authorized_ip_ranges = var.authorized_ip_ranges
+  egress_address       = module.network.egress_address
   admin_group_ids      = var.cluster_admin_group_ids
   log_workspace_id     = module.logs.workspace_id
   tags                 = local.tags

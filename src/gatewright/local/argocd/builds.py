@@ -105,6 +105,8 @@ def _patch(patch: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if "path" not in patch:
         return dict(patch)
     file = (folder / str(patch["path"])).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise SourceError(f"kustomize.patches: {patch['path']}: is not in or below the kustomization's folder")
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -151,8 +153,11 @@ async def build_chart(
             command += ["--values", str(temporary / "values.yaml")]
         for parameter in helm.parameters:
             command += ["--set-string" if parameter.force_string else "--set", f"{parameter.name}={parameter.value}"]
-        for file_parameter in helm.file_parameters:
-            command += ["--set-file", f"{file_parameter.name}={folder / file_parameter.path}"]
+        for parameter_file in helm.file_parameters:
+            file = (folder / parameter_file.path).resolve()
+            if not file.is_relative_to(root):
+                raise SourceError(f"helm.fileParameters: {parameter_file.path}: is outside of the repository")
+            command += ["--set-file", f"{parameter_file.name}={file}"]
         homes = {f"HELM_{name}_HOME": str(temporary / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
         return await _run(source.path, *command, environment=homes)
 

@@ -149,7 +149,6 @@ def _workload(name: str, version: str) -> dict[str, Any]:
     }
     spec: dict[str, Any] = {"selector": {"matchLabels": {"app.kubernetes.io/name": name}}, "template": template}
     kind = "StatefulSet" if name == "argocd-application-controller" else "Deployment"
-    spec["replicas"] = 1
-    if kind == "StatefulSet":
-        spec["serviceName"] = name
+    if kind == "StatefulSet":  # upstream's Deployments leave the number of replicas to its default value
+        spec |= {"replicas": 1, "serviceName": name}
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": _metadata(name), "spec": spec}

@@ -96,9 +96,17 @@ def destination_permitted(project: AppProject, destination: Destination, namespa
 def _source_permitted(project: AppProject, source: ApplicationSource) -> bool:
     url = normal(source.repo_url)
     patterns = project.spec.source_repos
-    if any(pattern.startswith("!") and fnmatchcase(url, normal(pattern[1:])) for pattern in patterns):
+    if any(pattern.startswith("!") and _is_repository(url, normal(pattern[1:])) for pattern in patterns):
         return False
-    return any(pattern == "*" or fnmatchcase(url, normal(pattern)) for pattern in patterns)
+    return any(pattern == "*" or _is_repository(url, normal(pattern)) for pattern in patterns)
+
+
+def _is_repository(url: str, pattern: str) -> bool:
+    """Whether a URL fits a glob whose `*` ends at a slash, so that it admits no repository further below."""
+    if "**" in pattern:
+        return fnmatchcase(url, pattern)
+    parts, wanted = url.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def _listed(group: str, kind: str, name: str, listed: Iterable[ResourceKind]) -> bool:

@@ -167,6 +167,8 @@ def _directory(root: Path, folder: Path, options: Directory) -> Iterator[dict[st
             continue
         if (options.include and not _matches(name, options.include)) or _matches(name, options.exclude):
             continue
+        if not file.resolve().is_relative_to(root):
+            raise SourceError(f"{file.relative_to(root)}: is a link to what is outside of the repository")
         try:
             text = file.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:

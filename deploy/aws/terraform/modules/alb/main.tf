@@ -24,7 +24,7 @@ resource "aws_wafv2_web_acl_association" "this" {
 
 locals {
   port   = { HTTPS = 443, HTTP = 80 }[var.backend_protocol]
-  suffix = { HTTPS = "", HTTP = "-http" }[var.backend_protocol]
+  suffix = { HTTPS = "", HTTP = "-80" }[var.backend_protocol] # names have 32 characters at the most
 }
 
 resource "aws_lb_target_group" "gateway" {

@@ -1,4 +1,6 @@
-# The control plane. Who may use its API is said by access entries alone (access.tf).
+# The control plane. Who may use its API is said by access entries alone (access.tf). Its network interfaces are in
+# private subnets only: in the direct architecture network policies admit what comes from the public ones, where the ALB
+# is.
 
 resource "aws_eks_cluster" "this" {
   #checkov:skip=CKV_AWS_38:var.cluster_public_access_cidrs narrows it; whoever asks has to be known to IAM and to have an access entry
@@ -14,7 +16,7 @@ resource "aws_eks_cluster" "this" {
     subnet_ids              = var.subnet_ids
     endpoint_private_access = true
     endpoint_public_access  = length(var.public_access_cidrs) > 0
-    public_access_cidrs     = var.public_access_cidrs
+    public_access_cidrs     = length(var.public_access_cidrs) > 0 ? var.public_access_cidrs : null
   }
 
   encryption_config {

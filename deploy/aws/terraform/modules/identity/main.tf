@@ -2,6 +2,9 @@
 # the project keeps for all ways of installing it.
 
 locals {
+  namespace       = "gatewright-system"
+  service_account = "gatewright"
+
   texts = { for name in concat(["policy"], var.dns ? ["dns"] : []) : name => file("${path.module}/policies/${name}.json") }
   policies = {
     for name, text in local.texts :
@@ -9,6 +12,7 @@ locals {
   }
 }
 
+# Without a condition, whoever may associate roles could give it to any pod of any cluster in the account.
 resource "aws_iam_role" "this" {
   name = "${var.cluster_name}-gatewright"
   assume_role_policy = jsonencode({
@@ -17,6 +21,13 @@ resource "aws_iam_role" "this" {
       Effect    = "Allow"
       Principal = { Service = "pods.eks.amazonaws.com" }
       Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Condition = {
+        StringEquals = {
+          "aws:RequestTag/eks-cluster-name"           = var.cluster_name
+          "aws:RequestTag/kubernetes-namespace"       = local.namespace
+          "aws:RequestTag/kubernetes-service-account" = local.service_account
+        }
+      }
     }]
   })
 }

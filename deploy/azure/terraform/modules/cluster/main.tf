@@ -63,8 +63,9 @@ resource "azurerm_kubernetes_cluster" "this" {
   dynamic "api_server_access_profile" {
     for_each = length(var.authorized_ip_ranges) > 0 ? [var.authorized_ip_ranges] : []
 
+    # Nodes reach the API at its public address, too, and leave by the NAT gateway, of which AKS doesn't know.
     content {
-      authorized_ip_ranges = api_server_access_profile.value
+      authorized_ip_ranges = concat(api_server_access_profile.value, ["${var.egress_address}/32"])
     }
   }
 

@@ -48,6 +48,11 @@ variable "authorized_ip_ranges" {
   type        = list(string)
 }
 
+variable "egress_address" {
+  description = "Public address that the nodes' requests come from."
+  type        = string
+}
+
 variable "admin_group_ids" {
   description = "Object IDs of Entra ID groups that administrate the cluster."
   type        = list(string)

@@ -13,6 +13,11 @@ output "gateway_subnet_id" {
   value       = azurerm_subnet.gateway.id
 }
 
+output "egress_address" {
+  description = "Public address that requests of nodes and pods come from."
+  value       = azurerm_public_ip.nat.ip_address
+}
+
 output "gateway_subnet_name" {
   description = "Name of the subnet of the Gateway's load balancer."
   value       = azurerm_subnet.gateway.name
