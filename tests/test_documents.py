@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from gatewright.cli import app
 from gatewright.cli.controller import Feature
+from gatewright.platform.verify import IDS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,14 +67,17 @@ def test_modules_that_are_named_exist(name: str) -> None:
     assert {path for path in inside if not (ROOT / "tests" / path).exists()} == set()
 
 
-@pytest.mark.parametrize("room", ["resolve", "edge", "explain", "aws"])
+@pytest.mark.parametrize(
+    "room",
+    ["resolve", "edge", "explain", "aws", "platform", "platform/verify", "platform/verify/advice", "local/argocd"],
+)
 def test_architecture_names_every_module_of(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     modules = {path.name for path in (ROOT / "src/gatewright" / room).glob("*.py")} - {"__init__.py"}
     assert {name for name in modules if f"`{room}/{name}`" not in text} == set()
 
 
-@pytest.mark.parametrize("room", ["aws", "edge", "local/aws"])
+@pytest.mark.parametrize("room", ["aws", "edge", "local/aws", "platform", "platform/verify"])
 def test_architecture_names_modules_of_every_part_of(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     parts = {path.name for path in (ROOT / "src/gatewright" / room).iterdir() if (path / "__init__.py").exists()}
@@ -92,7 +97,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_folders_that_are_named_exist(path: Path) -> None:
-    named = re.findall(r"\b((?:config|examples)/[\w./-]*\w)", path.read_text())
+    named = re.findall(r"(?<![\w/.])((?:config|examples|deploy)/(?!test_)[\w./-]*\w)", path.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
@@ -109,8 +114,8 @@ def options_of(command: str) -> set[str]:
 def calls(text: str) -> list[tuple[str, str]]:
     """The calls of `gatewright` in a document's blocks of shell commands, as subcommand and the rest of the line."""
     blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
-    return [found for line in lines for found in re.findall(r"\bgatewright (\w+)([^|;&')]*)", line)]
+    lines = [line.partition("#")[0] for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [found for line in lines for found in re.findall(r"\bgatewright (\w+)(?![\w/])([^|;&')]*)", line)]
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs/controller.md"], ids=lambda path: path.name)
@@ -120,6 +125,12 @@ def test_commands_have_the_options_that_they_are_called_with(path: Path) -> None
     for command, rest in found:
         given = set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest))
         assert given <= options_of(command), f"gatewright {command}{rest}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_checks_that_are_named_are_made(path: Path) -> None:
+    named = re.findall(r"gatewright verify --only ([a-z,-]+)", path.read_text())
+    assert {id_ for each in named for id_ in each.split(",")} <= set(IDS)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -176,4 +187,25 @@ def test_every_dependency_has_its_reason() -> None:
     block = (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0]
     names = re.findall(r'"([a-z0-9-]+)[><=]', block)
     assert names
+    tools = [path.read_text() for path in (ROOT / "tests/deploy/requirements").glob("*.in")]
+    names += [name for each in tools for name in re.findall(r"^([a-z0-9-]+)==", each, re.MULTILINE)]
     assert [name for name in names if name not in text] == []
+
+
+def test_layers_has_every_application_in_its_wave() -> None:
+    wave = "argocd.argoproj.io/sync-wave"
+    paths = (ROOT / "deploy/gitops/apps").rglob("*.yaml")
+    made = [document for path in paths for document in yaml.safe_load_all(path.read_text())]
+    waves = {
+        (each["metadata"]["name"], annotations[wave])
+        for each in made
+        if each["kind"] == "Application" and wave in (annotations := each["metadata"].get("annotations", {}))
+    }
+    table = (ROOT / "docs/layers.md").read_text().partition("| wave |")[2].partition("\n\n")[0]
+    told = {
+        (name, number)
+        for number, names in re.findall(r"^\| (-?\d+) \| ([^|:]*)", table, re.MULTILINE)
+        for name in re.findall(r"[a-z0-9-]{3,}", names)
+    }
+    assert waves
+    assert waves <= told
