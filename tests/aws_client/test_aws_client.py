@@ -161,6 +161,14 @@ async def test_without_a_region_nothing_is_sent(monkeypatch: pytest.MonkeyPatch,
             await views.load_balancers(aws)
 
 
+async def test_the_region_is_the_environments(cloud: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    async with Aws(endpoint_url=cloud.url, credentials=("test", "test")) as aws:
+        found = await aws.pages("ec2", "describe_availability_zones", "AvailabilityZones")
+    assert {zone["RegionName"] for zone in found} == {"eu-west-1"}
+
+
 async def test_nobody_there_is_no_answer() -> None:
     async with Aws(region="us-east-1", endpoint_url="http://127.0.0.1:1", credentials=("a", "b")) as aws:
         with pytest.raises(Unavailable):

@@ -36,8 +36,9 @@ class Call(NamedTuple):
 class Aws:
     """AWS as this process's credentials see it (`async with`, or `close`). Every method raises `AwsError` only.
 
-    Credentials, region and endpoint are found as boto3 finds them (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, a role of
-    the pod or instance, ...) unless they are given. A call that is cancelled may still be carried out by AWS.
+    Credentials, region and endpoint are found as AWS's other clients find them (AWS_PROFILE, AWS_REGION,
+    AWS_ENDPOINT_URL, a role of the pod or instance, ...) unless they are given. A call that is cancelled may still be
+    carried out by AWS.
     """
 
     def __init__(
@@ -187,12 +188,14 @@ class Aws:
         import boto3
         import botocore.session
 
+        # boto3 knows AWS_DEFAULT_REGION alone, where all other clients of AWS heed AWS_REGION first.
+        region = self._region or os.environ.get("AWS_REGION") or None
         if self._credentials is None:
-            return boto3.Session(region_name=self._region or None)
+            return boto3.Session(region_name=region)
         key, secret = self._credentials
         return boto3.Session(
             botocore_session=botocore.session.Session(session_vars=_NO_CONFIGURATION),
-            region_name=self._region or None,
+            region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
         )
