@@ -101,12 +101,13 @@ def eventually(check: Callable[[], T | None], what: str = "", seconds: float = 1
 class Cluster:
     """The embedded API through its kubeconfig, without any of gatewright's own code."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, token: str = "") -> None:
+        """With a token, as its bearer."""
         self.kubeconfig = kubeconfig
         content = yaml.safe_load(kubeconfig.read_text())
         cluster = content["clusters"][0]["cluster"]
         self.server = cluster["server"]
-        self._token = content["users"][0]["user"]["token"]
+        self._token = token or content["users"][0]["user"]["token"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._context = ssl.create_default_context(cadata=authority)
 
@@ -115,6 +116,15 @@ class Cluster:
         request = urllib.request.Request(self.server + path, body, headers, method=method)
         with urllib.request.urlopen(request, context=self._context, timeout=10) as response:
             return json.loads(response.read())
+
+    def log(self, namespace: str, pod: str) -> str:
+        """What a pod has said."""
+        request = urllib.request.Request(
+            f"{self.server}/api/v1/namespaces/{namespace}/pods/{pod}/log",
+            headers={"Authorization": f"Bearer {self._token}"},
+        )
+        with urllib.request.urlopen(request, context=self._context, timeout=10) as response:
+            return str(response.read().decode())
 
     def apply(self, manifests: str, namespace: str = "") -> None:
         """Server-side apply of each document; `namespace` is for those that name none."""
