@@ -89,7 +89,9 @@ async def test_an_apply_that_creates_needs_the_right_to_create(shop: Any) -> Non
     assert (await shop("PATCH", path, pod, content_type=kind, token=ada))[0] == 200
 
 
-@pytest.mark.parametrize("spoil", [lambda text: text[:-2] + "xx", lambda _: "a.b.c", lambda _: "nonsense"])
+@pytest.mark.parametrize(
+    "spoil", [lambda text: text[:-2] + "xx", lambda _: "a.b.c", lambda _: "a.b.\udcff", lambda _: "x"]
+)
 async def test_nobody_is_known_by_a_token_that_is_not_ours(shop: Any, spoil: Any) -> None:
     code, refused = await shop("GET", "/api", token=spoil(await token(shop)))
     assert (code, refused["reason"]) == (401, "Unauthorized")
@@ -122,6 +124,8 @@ async def test_token_requests_that_make_no_sense(shop: Any) -> None:
     assert (await shop("POST", path.format("ada"), {"spec": {"expirationSeconds": 5}}))[0] == 422
     bound = {"kind": "Pod", "name": "gone"}
     assert (await shop("POST", path.format("ada"), {"spec": {"boundObjectRef": bound}}))[0] == 404
+    for spec in ("x", {"boundObjectRef": "x"}, {"audiences": "x"}, {"audiences": [1]}):
+        assert (await shop("POST", path.format("ada"), {"spec": spec}))[0] == 400
 
 
 async def test_token_review(shop: Any) -> None:

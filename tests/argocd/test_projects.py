@@ -49,6 +49,8 @@ def test_destinations(destinations: list[tuple[str, str]], namespace: str, permi
         ((), "https://git.example.com/a", False),
         (("*",), "https://git.example.com/a", True),
         (("https://git.example.com/*",), "https://git.example.com/a.git", True),
+        (("https://git.example.com/*",), "https://git.example.com/a/b", False),
+        (("https://git.example.com/**",), "https://git.example.com/a/b", True),
         (("https://git.example.com/a.git",), "https://GIT.example.com/a/", True),
         (("*", "!https://git.example.com/a"), "https://git.example.com/a", False),
     ],

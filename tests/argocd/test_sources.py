@@ -289,3 +289,28 @@ def test_provided_sources(source: dict[str, str], provided: bool) -> None:
 
     found = find(msgspec.convert(source, ApplicationSource), PROVIDED)
     assert isinstance(found, Provided) is provided
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"path": "links"},
+        {"path": "app", "kustomize": {"patches": [{"path": "../../secret.yaml"}]}},
+        pytest.param(
+            {"path": "chart", "helm": {"fileParameters": [{"name": "a", "path": "../../secret.yaml"}]}}, marks=HELM
+        ),
+        pytest.param({"path": "chart", "helm": {"valueFiles": ["../../secret.yaml"]}}, marks=HELM),
+        {"path": "../"},
+    ],
+    ids=json.dumps,
+)
+async def test_nothing_is_read_that_is_outside_of_the_repository(tmp_path: Path, source: dict[str, Any]) -> None:
+    _write(
+        tmp_path, {"secret.yaml": _config_map("secret"), **{f"repository/{name}": text for name, text in CHART.items()}}
+    )
+    _write(
+        tmp_path, {"repository/app/kustomization.yaml": "resources: []", "repository/links/a.yaml": _config_map("a")}
+    )
+    (tmp_path / "repository/links/b.yaml").symlink_to(tmp_path / "secret.yaml")
+    with pytest.raises(SourceError, match=r"outside of the repository|not in or below the kustomization's folder"):
+        await _render(tmp_path / "repository", source)

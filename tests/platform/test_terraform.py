@@ -197,6 +197,13 @@ def test_what_is_no_message_is_kept_for_the_error() -> None:
     assert run.failure() == "Error: Backend initialization required\n[1]"
 
 
+def test_a_message_that_a_full_disk_has_cut_is_told_to_nobody() -> None:
+    run = Run()
+    run.read(message("version"), 0)
+    run.read('{"@level":"info","@message":"aws_vpc.this: Destr', 0)
+    assert run.failure() == "it ended without saying why, as where a disk is full"
+
+
 def test_what_went_well_before_an_error_is_not_told() -> None:
     run = Run()
     for line in ("- network in modules/network", "Error: Failed to query available provider packages", "no such host"):

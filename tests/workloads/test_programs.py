@@ -102,13 +102,17 @@ async def test_it_is_its_service_account_and_not_who_runs_the_edge(
     async with workloads(edge, tmp_path) as running:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ada", "namespace": "default"}}
         await edge.client.create(account)
-        await edge.client.create(pod("real", "serve", "8080", serviceAccountName="ada"))
+        manifest = pod("real", "serve", "8080", serviceAccountName="ada")
+        named = {"KUBECONFIG": "/elsewhere", "HOME": str(Path.home()), "SECRET": "another"}
+        manifest["spec"]["containers"][0]["env"] += [{"name": key, "value": value} for key, value in named.items()]
+        await edge.client.create(manifest)
         await edge.until(lambda: Key("default", "real") in edge.pods.keys())  # noqa: SIM118
         await edge.until(lambda: edge.pods[Key("default", "real")].status.phase == "Running")
         said = await lines(running, "real", ["serving"])
-        assert "arguments serve 8080 secret of default/ada home None" in said
-        assert "cloud" in said
         (kubeconfig,) = [Path(line.split()[1]) for line in said if line.startswith("kubeconfig")]
+        assert f"arguments serve 8080 secret of default/ada home {kubeconfig.parent}" in said
+        assert kubeconfig.is_relative_to(tmp_path)
+        assert "cloud" in said
         for file in kubeconfig.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
         async with Client.connect(kubeconfig) as client:

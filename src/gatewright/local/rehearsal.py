@@ -6,7 +6,7 @@ about what the repository says, and our controllers run as pods, from the chart,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -26,6 +26,7 @@ from gatewright.model.meta import Key
 _log = structlog.get_logger(__name__)
 
 _CONTROLLER = Key("gatewright-system", "gatewright")
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Network:
@@ -45,11 +46,15 @@ class Network:
 class Rehearsal:
     """Runs all of it while the context lasts."""
 
-    def __init__(self, folder: Path, tree: Path, repository: str) -> None:
-        """What it writes is in `folder`. `tree` is the folder that Argo CD takes for the repository with this URL."""
+    def __init__(self, folder: Path, tree: Path, repository: str, on_loss: Callable[[], None]) -> None:
+        """What it writes is in `folder`. `tree` is the folder that Argo CD takes for the repository with this URL.
+
+        `on_loss` is called when the emulated AWS has ended by itself, and with it all that Terraform made.
+        """
         self._folder = folder
         self._tree = tree
         self._repository = repository
+        self._on_loss = on_loss
         self._stack = AsyncExitStack()
         self.aws: AwsProcess
         self.edge: LocalEdge
@@ -67,6 +72,7 @@ class Rehearsal:
             self.edge = await stack.enter_async_context(
                 LocalEdge(_tell, ahead=ahead, hosting=Hosting(self._folder, self._identity))
             )
+            self._heed_loss(ahead)
             self.edge.newsroom.hold = False
             self.edge.write_ca()
             await self.edge.introduce(ahead.aws)
@@ -78,9 +84,23 @@ class Rehearsal:
             self._stack = stack.pop_all()
         return self
 
+    def _heed_loss(self, ahead: Ahead) -> None:
+        tell = ahead.on_exit
+
+        def ended(status: int) -> None:
+            if tell:
+                tell(status)
+            self._on_loss()
+
+        ahead.on_exit = ended
+
     def _identity(self, account: Key) -> Mapping[str, str]:
-        """The emulated AWS, for the controller's pods: what EKS Pod Identity gives them there."""
-        return self.aws.environment if account == _CONTROLLER else {}
+        """The emulated AWS, with credentials for the controller's pods: what EKS Pod Identity gives them there.
+
+        Others have none, and are led there too: what they would find by themselves is an account of the user's.
+        """
+        found = self.aws.environment
+        return found if account == _CONTROLLER else {name: found[name] for name in found if name not in _CREDENTIALS}
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

@@ -53,7 +53,8 @@ class Run:
         except msgspec.DecodeError:
             message = None
         if not isinstance(message, dict):
-            self.said.append(text)
+            if not text.startswith('{"@'):  # a message that a full disk, or a kill, has cut
+                self.said.append(text)
             return
         hook = message.get("hook") or {}
         address = (hook.get("resource") or {}).get("addr", "")
@@ -101,7 +102,7 @@ class Run:
         if self.errors:
             return "\n".join(dict.fromkeys(str(error) for error in self.errors))
         begun = next((index for index, line in enumerate(self.said) if line.startswith(_ERROR)), 0)
-        return "\n".join(self.said[begun:][-_TOLD:])
+        return "\n".join(self.said[begun:][-_TOLD:]) or "it ended without saying why, as where a disk is full"
 
 
 def _diagnostic(found: dict[str, Any]) -> Diagnostic:

@@ -53,6 +53,8 @@ class Tokens:
         if account is None:
             raise not_found(target.resource, target.name)
         spec = obj.get("spec") or {}
+        if not isinstance(spec, dict):
+            raise bad_request("spec: expected an object")
         seconds = spec.get("expirationSeconds") or _DEFAULT_SECONDS
         if not isinstance(seconds, int) or not _SHORTEST <= seconds <= _LONGEST:
             text = (
@@ -60,6 +62,8 @@ class Tokens:
             )
             raise invalid(target.resource, "", [Cause("FieldValueInvalid", text, "spec.expirationSeconds")])
         audiences = spec.get("audiences") or [AUDIENCE]
+        if not isinstance(audiences, list) or not all(isinstance(each, str) for each in audiences):
+            raise bad_request("spec.audiences: expected a list of strings")
         claims = self._claims(account, audiences, seconds)
         bound = spec.get("boundObjectRef")
         if bound:
@@ -110,6 +114,8 @@ class Tokens:
         }
 
     def _bound(self, target: Target, bound: Json) -> Json:
+        if not isinstance(bound, dict):
+            raise bad_request("spec.boundObjectRef: expected an object")
         if bound.get("kind") != "Pod":
             raise bad_request(
                 f"cannot bind token for serviceaccount to object of type {bound.get('kind')}: only to Pods"
@@ -164,6 +170,8 @@ class Authentication:
     def user(self, request: Request) -> User:
         """Who sends the request; 401 when nobody is known by it."""
         found = request.headers.get("authorization", "")
+        if not found.isascii():
+            raise unauthorized()
         if hmac.compare_digest(found.encode(), self._administrator):
             return ADMINISTRATOR
         kind, _, token = found.partition(" ")

@@ -6,7 +6,8 @@ import ssl
 import tempfile
 from pathlib import Path
 
-from gatewright.local.certificates import Authority, write_private
+from gatewright.local.certificates import Authority
+from gatewright.local.private import write_private
 
 _NAMES = ("localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 

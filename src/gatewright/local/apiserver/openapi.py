@@ -15,7 +15,6 @@ from gatewright.local.apiserver.resources import Catalog, Resource
 from gatewright.local.apiserver.schemas import Schemas
 from gatewright.local.apiserver.store import Json
 
-_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _PREFIXES = {
     "meta": "io.k8s.apimachinery.pkg.apis.meta.",
     "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.",

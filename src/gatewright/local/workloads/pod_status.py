@@ -10,9 +10,6 @@ from gatewright.local.workloads.program import Exit
 from gatewright.local.workloads.templates import Pod
 from gatewright.model import core
 
-KUBELET_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-"""The conditions that the kubelet owns; all others belong to whoever set them."""
-
 
 class ContainerView(NamedTuple):
     """What is observed of one container. `started_at` is empty until it runs."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ import structlog
 
 from gatewright.cluster import Client, ClusterError
 from gatewright.cluster.reconcile import end
+from gatewright.local.private import write_private
 from gatewright.local.workloads.images import repository
 from gatewright.local.workloads.process import Process
 from gatewright.local.workloads.program import Program
@@ -33,8 +33,11 @@ _GRACE = 5.0
 """Seconds that programs have to end when all of them end."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
 
-OWN: Mapping[str, tuple[str, ...]] = {"gatewright/gatewright": (sys.executable, "-m", "gatewright")}
-"""By the end of the repository's path, what the image's program is here; its name is the path's last part."""
+OWN: Mapping[str, tuple[str, ...]] = {"gatewright/gatewright": (sys.executable, "-I", "-m", "gatewright")}
+"""By the end of the repository's path, what the image's program is here; its name is the path's last part.
+
+Isolated (`-I`), since a manifest's PYTHONPATH or PYTHONHOME means folders of an image, and would name some of here.
+"""
 
 
 def nobody(_: Key) -> Mapping[str, str]:
@@ -46,7 +49,8 @@ def nobody(_: Key) -> Mapping[str, str]:
 class Programs:
     """What it takes to run programs in the place of pods.
 
-    They are child processes with the rights of this one's user: they are kept from nothing of this machine.
+    They are child processes with the rights of this one's user: they are kept from nothing of this machine. But what
+    clients of a cluster or a cloud find by themselves is the pod's: its kubeconfig, and an empty home.
     """
 
     folder: Path
@@ -54,8 +58,9 @@ class Programs:
     authority: bytes
     """The certificates (PEM) by which clients know the Kubernetes API."""
     identity: Callable[[Key], Mapping[str, str]] = nobody
-    """Variables that pods of a ServiceAccount get beside their manifest's, as a webhook adds them in a cluster: the
-    credentials of a cloud."""
+    """Variables that pods of a ServiceAccount get, as a webhook adds them in a cluster: the credentials of a cloud.
+
+    They win over the manifest's, which could name somebody's real account."""
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: OWN)
     """By the end of an image's repository what is run in the place of its program, which is named like its last part.
     """
@@ -117,13 +122,15 @@ class Launcher:
         folder = self._programs.folder / f"{uid}_{program.container}"
         token, seconds = await self._token(account, pod, uid)
         _prepare(folder)
-        kubeconfig = _private(folder / "kubeconfig", self._kubeconfig(program.namespace, folder / "token"))
-        _private(folder / "token", token.encode())
+        kubeconfig = folder / "kubeconfig"
+        write_private(kubeconfig, self._kubeconfig(program.namespace, folder / "token"))
+        write_private(folder / "token", token.encode())
         variables = {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-            **self._programs.identity(account),
-            "KUBECONFIG": str(kubeconfig),
             **program.env,
+            **self._programs.identity(account),
+            "HOME": str(folder),  # where it is missing, the user's own is found in the system's list of users
+            "KUBECONFIG": str(kubeconfig),
         }
         process = await Process.start(command, variables, folder, program.say)
         # The folder goes with the program, and the token with the folder.
@@ -156,7 +163,7 @@ class Launcher:
                 _log.warning("a pod's token could not be renewed", pod=pod, error=str(error))
                 seconds = _AGAIN
             else:
-                _private(file, token.encode())
+                write_private(file, token.encode())
 
     async def _token(self, account: Key, pod: str, uid: str) -> tuple[str, float]:
         """A token of a ServiceAccount for one pod, and for how many seconds it is good (TokenRequest)."""
@@ -193,14 +200,3 @@ class Launcher:
 def _prepare(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
-
-
-def _private(path: Path, content: bytes) -> Path:
-    """Write a file that only its owner can read; who reads it meanwhile has the old content or the new."""
-    new = path.with_name(f"{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        new.unlink()
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    new.replace(path)
-    return path
