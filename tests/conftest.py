@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("whatever the machine", deadline=None)  # timings belong in bench/
 settings.load_profile("whatever the machine")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that is run within a test leaves no log behind that goes to where the command's output went."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_xdist_auto_num_workers() -> int:

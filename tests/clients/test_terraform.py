@@ -27,11 +27,11 @@ UNCHANGED, CHANGED = 0, 2
 def plugins(folder: Path) -> Path:
     """A folder for `-plugin-dir` with the AWS provider that is anywhere under the one that the environment names.
 
-    Where it names none, the one that `make tools` installed.
+    Only where it names one, since this takes minutes, and the rehearsal of the platform has Terraform in it as well.
     """
     named = os.environ.get(PLUGINS)
     if not named:
-        return tools.aws_provider()
+        pytest.skip(f"{PLUGINS} names no folder with a provider hashicorp/aws 3.x, as .venv/tools/plugins")
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     system = f"{sys.platform}_{machine}"
     for path in sorted(Path(named).rglob("terraform-provider-aws_*"), reverse=True):

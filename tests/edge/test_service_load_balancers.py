@@ -153,6 +153,7 @@ async def test_tls_listeners_have_their_certificates(world: World) -> None:
             return await views.certificates(world.aws, listener.arn) == arns[1:]
 
         await until(changed)
+        await controller.idle()
         before = world.aws.calls.copy()
         controller.look_again()
         await controller.idle()

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from tests.verify.verified_cluster import EDGE, Told, failures, outcomes
 
-LATER = datetime.now(UTC) + timedelta(minutes=10)
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=10)
 
 
 def condition(type_: str, status: str, reason: str, message: str, generation: int = 1) -> dict[str, Any]:
@@ -85,10 +87,10 @@ async def test_conditions_whose_truth_is_bad(told: Told) -> None:
 async def test_a_status_of_an_older_version_and_none_at_all(told: Told) -> None:
     await told.write(EDGE)
     assert outcomes(await told.verify("status"))["HTTPRoute tenant-a/app1"] == "passed"  # it was made this moment
-    found = failures(await told.verify("status", clock=lambda: LATER))
+    found = failures(await told.verify("status", clock=later))
     assert found["HTTPRoute tenant-a/app1"].found == "nobody has written a status"
     await _set(told, "httproutes", "tenant-a", "app1", _parent(condition("Accepted", "True", "Accepted", "", 1)))
-    assert "HTTPRoute tenant-a/app1" not in failures(await told.verify("status", clock=lambda: LATER))
+    assert "HTTPRoute tenant-a/app1" not in failures(await told.verify("status", clock=later))
     await told.client.request(
         "PATCH",
         "/apis/gateway.networking.k8s.io/v1/namespaces/tenant-a/httproutes/app1",
@@ -119,7 +121,7 @@ async def test_a_deletion_that_a_finalizer_holds_up(told: Told, finalizer: str, 
     await told.write(EDGE, BINDING.replace("FINALIZER", finalizer))
     await told.client.request("DELETE", "/apis/gatewright.dev/v1alpha1/namespaces/edge/edgebindings/shared-gateway")
     assert failures(await told.verify("deletion")) == {}  # it may take its time
-    found = failures(await told.verify("deletion", clock=lambda: LATER))["EdgeBinding edge/shared-gateway"]
+    found = failures(await told.verify("deletion", clock=later))["EdgeBinding edge/shared-gateway"]
     assert f"finalizers: {finalizer}" in found.found
     assert advice in found.advice
 
