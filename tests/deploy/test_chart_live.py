@@ -191,7 +191,7 @@ async def test_its_pods_are_controllers_with_the_rights_of_the_chart(tmp_path: P
         async def taken_over() -> bool:
             return '"running"' in await cluster.log(follower)
 
-        await cluster.until(taken_over, 10)
+        await cluster.until(taken_over)
         await cluster.until(available)
         assert leader not in {pod.name for pod in await client.list(Pod, NAMESPACE)}
         assert len(processes(tmp_path)) == 2

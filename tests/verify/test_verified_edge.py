@@ -109,7 +109,7 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world() -> AsyncIterator[World]:
-    async with LocalEdge(lambda _: None, aws=True, pace=5.0) as edge:
+    async with LocalEdge(lambda _: None, aws=True, pace=2.0) as edge:
         problems, _ = await edge.update(load([EXAMPLE]))
         assert problems == []
         assert await edge.ready(60) == []
