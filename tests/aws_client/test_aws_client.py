@@ -177,6 +177,14 @@ async def test_nobody_there_is_no_answer() -> None:
         await views.load_balancers(aws)
 
 
+async def test_a_call_under_way_may_make_a_client_while_others_are_closed(aws: Aws) -> None:
+    await aws.prepare("elbv2")
+    aws._clients["elbv2"].close = lambda: aws._client("acm")  # as a thread does that `close` doesn't wait for
+    await aws.close()
+    with pytest.raises(Unavailable, match="Closed"):
+        await views.load_balancers(aws)
+
+
 async def test_calls_do_not_wait_for_each_other(cloud: EmulatedAws, aws: Aws) -> None:
     await views.load_balancers(aws)
     cloud.server.faults.inject(

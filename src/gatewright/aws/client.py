@@ -82,8 +82,7 @@ class Aws:
     async def close(self) -> None:
         """Let go of threads and connections; calls that are under way are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for client in self._clients.values():
-            client.close()
+        self._let_go()
 
     async def prepare(self, *services: str) -> None:
         """Load what calls of these services need, which takes most of a second, before the first of them is made."""
@@ -94,8 +93,12 @@ class Aws:
         """Send further calls to another endpoint. What was prepared needn't be loaded again."""
         with self._making:
             self._endpoint_url = endpoint_url
-            left, self._clients = self._clients, {}
-        for client in left.values():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the clients that are there; a call that is under way may still make another one for itself."""
+        left, self._clients = self._clients, {}
+        for client in list(left.values()):
             client.close()
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
