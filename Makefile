@@ -31,7 +31,7 @@ up: $(READY)    ## Run the reference edge: gatewright up examples/eks
 	$(BIN)/gatewright up examples/eks
 
 test: $(READY) $(TOOLS) ## Run all tests
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 lint: $(READY)  ## Check style, types and layers
 	$(BIN)/ruff check
