@@ -90,6 +90,17 @@ def test_string_data_of_a_manifest_counts() -> None:
         (certificate(EC), pem(OTHER), "does not belong to data[tls.crt]"),
         (certificate(OTHER) + certificate(EC), pem(EC), "does not belong to data[tls.crt]"),
     ],
+    ids=[
+        "nothing",
+        "no key",
+        "text for a chain",
+        "a key for a chain",
+        "text for a key",
+        "a chain for a key",
+        "an encrypted key",
+        "another's key",
+        "not leaf first",
+    ],
 )
 def test_what_is_wrong_is_said(chain: bytes, private_key: bytes, problem: str) -> None:
     pair = key_pair(secret(chain, private_key))
