@@ -118,7 +118,7 @@ class Kubectl:
         """Run kubectl and return how it ended."""
         command = ["kubectl", "--namespace", self.namespace, *arguments]
         return subprocess.run(
-            command, input=stdin, env=self.environment, capture_output=True, text=True, timeout=30, check=False
+            command, input=stdin, env=self.environment, capture_output=True, text=True, timeout=90, check=False
         )
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:

@@ -106,7 +106,7 @@ def test_describe(kubectl: Any) -> None:
 def test_wait_for_a_condition_and_for_deletion(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=WEB)
     waiting = subprocess.Popen(
-        ["kubectl", "-n", kubectl.namespace, "wait", "--for=condition=Programmed", "gateway/edge", "--timeout=20s"],
+        ["kubectl", "-n", kubectl.namespace, "wait", "--for=condition=Programmed", "gateway/edge", "--timeout=60s"],
         env=kubectl.environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -124,10 +124,10 @@ def test_wait_for_a_condition_and_for_deletion(kubectl: Any) -> None:
     }
     patch = json.dumps({"status": status})
     kubectl("patch", "gateway", "edge", "--subresource=status", "--type=merge", "-p", patch)
-    assert "condition met" in waiting.communicate(timeout=20)[0]
+    assert "condition met" in waiting.communicate(timeout=90)[0]
     assert as_json(kubectl, "gateway", "edge")["metadata"]["generation"] == 1
     kubectl("delete", "httproute", "web", "--wait=false")
-    kubectl("wait", "--for=delete", "httproute/web", "--timeout=20s")
+    kubectl("wait", "--for=delete", "httproute/web", "--timeout=60s")
 
 
 def test_patches(kubectl: Any) -> None:
@@ -165,7 +165,7 @@ def test_scale_rollout_and_set_image(kubectl: Any) -> None:
         "availableReplicas": 3,
     }
     kubectl("patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": done}))
-    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=60s")
 
 
 def test_edit_replace_and_diff(kubectl: Any, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_create_and_delete_with_namespaces(kubectl: Any) -> None:
     kubectl("expose", "deployment", "d", "--port=80")
     kubectl("create", "secret", "generic", "s", "--from-literal=a=b")
     assert as_json(kubectl, "secret", "s")["data"] == {"a": "Yg=="}
-    kubectl("delete", "namespace", kubectl.namespace, "--timeout=20s")
+    kubectl("delete", "namespace", kubectl.namespace, "--timeout=60s")
     assert "NotFound" in kubectl.fails("get", "namespace", kubectl.namespace)
     assert kubectl("get", "all", "-o", "name") == ""
 
@@ -244,7 +244,7 @@ def test_the_official_definitions_can_be_applied(kubectl: Any, channel: str) -> 
         pytest.skip(f"{folder} is missing")
     # On a cluster too, the experimental HTTPRoute is too large for client-side apply's annotation.
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=10s")
+    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     kubectl("apply", "-f", "-", stdin=WEB)
     annotations = as_json(kubectl, "crd", "gateways.gateway.networking.k8s.io")["metadata"]["annotations"]
     assert annotations["gateway.networking.k8s.io/bundle-version"] == "v1.6.1"

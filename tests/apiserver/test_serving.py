@@ -69,7 +69,7 @@ class Served:
     async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 yield reader, writer
         finally:
             writer.close()
@@ -165,7 +165,7 @@ async def test_a_stream_is_closed_when_its_client_goes(path: bytes) -> None:
         async with served.connect() as (reader, writer):
             writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
             await read(reader)
-        await asyncio.wait_for(served.streams_closed.wait(), 5)
+        await asyncio.wait_for(served.streams_closed.wait(), 60)
 
 
 async def test_a_connection_that_closes_under_a_stream_is_no_error() -> None:

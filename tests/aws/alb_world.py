@@ -138,7 +138,7 @@ class Front:
         self.process = self.plane.process
 
     async def settled(self) -> None:
-        await asyncio.wait_for(self.plane.settled(), 20)
+        await asyncio.wait_for(self.plane.settled(), 60)
 
     async def ask(self, path: str = "/", listener: Listener | None = None, *, node: int = 0, **how: Any) -> Response:
         """Ask a listener, by default the first one, once Envoy has all."""
@@ -186,7 +186,7 @@ async def request(
 
 
 async def read_response(reader: asyncio.StreamReader, method: str = "GET") -> Response:
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode().split("\r\n")
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().split("\r\n")
     split = [line.partition(":") for line in head[1:] if line]
     found = [(name.lower(), value.strip()) for name, _, value in split]
     length = 0 if method == "HEAD" else int(dict(found).get("content-length", 0))

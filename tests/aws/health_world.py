@@ -132,7 +132,7 @@ class Cloud:
         """Wait until a target's health is as wanted."""
         changed = asyncio.Event()
         self.state.health.subscribe(lambda _changes: changed.set())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds(self.state.health.get(key)):
                 changed.clear()
                 await changed.wait()

@@ -86,6 +86,6 @@ class LoggedFront(Front):
 
     async def told(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds; Envoy tells of requests some milliseconds later."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - it is Envoy that has to come
                 await asyncio.sleep(0.01)

@@ -190,7 +190,7 @@ class Connection:
     async def say(self, text: str = "hello") -> str:
         try:
             self.writer.write(f"{text}\n".encode())
-            line = await asyncio.wait_for(self.reader.readline(), 5)
+            line = await asyncio.wait_for(self.reader.readline(), 60)
         except ConnectionResetError:
             return "reset"
         except ConnectionError:
@@ -267,4 +267,4 @@ async def targets(cloud: Cloud) -> AsyncIterator[LineTargets]:
 
 async def settled(plane: DataPlane) -> None:
     """Wait until Envoy has all."""
-    await asyncio.wait_for(plane.settled(), 10)
+    await asyncio.wait_for(plane.settled(), 60)

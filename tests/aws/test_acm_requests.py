@@ -26,7 +26,7 @@ async def described(aws: EmulatedAws, arn: str) -> dict[str, Any]:
 
 async def records(aws: EmulatedAws, arn: str) -> list[dict[str, str]]:
     """The records that validate it; they come a while after the request."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             options = (await described(aws, arn))["DomainValidationOptions"]
             if all("ResourceRecord" in option for option in options):
@@ -60,7 +60,7 @@ async def issued(aws: EmulatedAws, arn: str) -> bytes:
     done = asyncio.Event()
     aws.state.certificates.subscribe(lambda _: done.set())
     if arn not in aws.state.certificates:
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
     return aws.state.certificates[arn].chain
 
 

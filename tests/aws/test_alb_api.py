@@ -105,4 +105,4 @@ async def test_a_load_balancer_that_is_deleted_listens_no_more(balancer: Balance
     bound = busy_aws.state.sockets[Socket(node.address, 80, "TCP")]
     await balancer.elb("delete_load_balancer", LoadBalancerArn=balancer.arn)
     assert not busy_aws.state.sockets
-    await asyncio.wait_for(is_refused(bound.address, bound.port), 20)
+    await asyncio.wait_for(is_refused(bound.address, bound.port), 60)

@@ -160,7 +160,7 @@ async def test_408_where_the_client_does_not_end_its_request(
     bound = cloud.where(balancer)
     reader, writer = await asyncio.open_connection(bound.address, bound.port)
     writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
-    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 408")
+    assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 408")
     writer.close()
 
 
@@ -171,7 +171,7 @@ async def test_an_idle_connection_is_closed(cloud: AlbCloud, front: Front) -> No
     bound = cloud.where(balancer)
     reader, writer = await asyncio.open_connection(bound.address, bound.port)
     writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-    assert b"here" in await asyncio.wait_for(reader.read(), 5)
+    assert b"here" in await asyncio.wait_for(reader.read(), 60)
     writer.close()
 
 
@@ -182,7 +182,7 @@ async def test_a_connection_has_an_end(cloud: AlbCloud, front: Front) -> None:
     bound = cloud.where(balancer)
     reader, writer = await asyncio.open_connection(bound.address, bound.port)
     answers: list[Response] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not answers or answers[-1].header("connection") != "close":
             writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             answers.append(await read_response(reader))
@@ -319,7 +319,7 @@ async def test_websockets(cloud: AlbCloud, front: Front, stack: AsyncExitStack) 
     writer.write(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
     writer.write(b"ping")
-    assert await asyncio.wait_for(reader.readexactly(4), 5) == b"PING"
+    assert await asyncio.wait_for(reader.readexactly(4), 60) == b"PING"
     writer.close()
 
 
@@ -387,8 +387,8 @@ async def test_grpc(cloud: AlbCloud, front: Front, pod: Any) -> None:
     credentials = grpc.ssl_channel_credentials(AUTHORITY.chain)
     options = [("grpc.ssl_target_name_override", "app.example.com")]
     async with grpc.aio.secure_channel(f"{bound.address}:{bound.port}", credentials, options) as channel:
-        assert await channel.unary_unary("/any.Service/Call")(b"hello", timeout=5) == b"pod hello"
-        stream = channel.stream_stream("/any.Service/Stream")(iter([b"a", b"b"]), timeout=5)
+        assert await channel.unary_unary("/any.Service/Call")(b"hello", timeout=60) == b"pod hello"
+        stream = channel.stream_stream("/any.Service/Stream")(iter([b"a", b"b"]), timeout=60)
         assert [message async for message in stream] == [b"a", b"b"]
 
     client = await http2(front, listener)

@@ -89,7 +89,7 @@ class Chain:
         """Wait until all targets of a group that `describe-target-health` shows are in this state."""
         heard = asyncio.Event()
         self.aws.state.health.subscribe(lambda _: heard.set())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 found = await self.elb("describe_target_health", TargetGroupArn=group)
                 states = {each["TargetHealth"]["State"] for each in found["TargetHealthDescriptions"]} - {"draining"}
@@ -159,7 +159,7 @@ class Load:
     async def goes_on(self, requests: int = 50) -> None:
         """Wait until so many more requests have been answered."""
         until = self.answers.total() + requests
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.answers.total() < until:
                 self._answered.clear()
                 await self._answered.wait()

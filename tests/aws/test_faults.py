@@ -21,7 +21,7 @@ ONCE = Config(retries={"max_attempts": 0, "mode": "standard"}, read_timeout=5)
 
 
 def fault(aws: EmulatedAws, method: str = "POST", path: str = "", body: Any = None, **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=60)
     try:
         content = headers or {"Content-Type": "application/json"}
         connection.request(method, f"/_gatewright/faults{path}", json.dumps(body) if body is not None else "", content)

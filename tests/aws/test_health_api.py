@@ -62,7 +62,7 @@ class Account:
         """The health once the API says this state."""
         changed = asyncio.Event()
         self.aws.state.health.subscribe(lambda _changes: changed.set())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (health := await self.health(group))["State"] != state:
                 await changed.wait()
                 changed.clear()

@@ -53,7 +53,7 @@ async def perform(edits: list[Edit]) -> None:
         return PASSED if before else FAILED
 
     async def truth(expected: Mapping[TargetKey, str]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while {key: health.state for key, health in cloud.state.health.items()} != expected:
                 changed.clear()
                 await changed.wait()

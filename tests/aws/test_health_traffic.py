@@ -95,7 +95,7 @@ class Load:
         return {answer for at, answer in self.answers if start < at < end}
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds():
                 self._heard.clear()
                 await self._heard.wait()
@@ -163,7 +163,7 @@ class World:
         """Wait until targets are in a state, and Envoy knows."""
         changed = asyncio.Event()
         self.state.health.subscribe(lambda _changes: changed.set())
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not all(self.state.health[key].state == state for key in keys):
                 changed.clear()
                 await changed.wait()
@@ -173,7 +173,7 @@ class World:
         """The body of a 200, or the status, or "broken" for a connection that ends without an answer."""
         at = self.cloud.where(balancer)
         try:
-            async with asyncio.timeout(10), self.client.get(f"http://{at.address}:{at.port}{path}") as answer:
+            async with asyncio.timeout(60), self.client.get(f"http://{at.address}:{at.port}{path}") as answer:
                 return await answer.text() if answer.status == 200 else str(answer.status)
         except aiohttp.ClientError:
             return "broken"

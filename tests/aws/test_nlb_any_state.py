@@ -124,7 +124,7 @@ async def test_traffic_follows_any_sequence_of_changes(seed: int) -> None:
         changes = Changes(cloud, servers, seed)
         for _ in range(_STEPS):
             changes.step()
-            await asyncio.wait_for(plane.settled(), 10)
+            await asyncio.wait_for(plane.settled(), 60)
             for listener, balancer, node in changes.probes():
                 assert cloud.state.served[listener.arn]
                 expected = changes.expected(listener, balancer, node)

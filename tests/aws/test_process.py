@@ -109,10 +109,10 @@ async def test_it_tells_of_changes(aws: AwsProcess) -> None:
         VpcId=aws.seeded["vpc"],
         TargetType="ip",
     )
-    assert await asyncio.wait_for(heard.get(), 10) == {"target_groups"}
+    assert await asyncio.wait_for(heard.get(), 60) == {"target_groups"}
     arn = group["TargetGroups"][0]["TargetGroupArn"]
     await call(aws, "elbv2", "register_targets", TargetGroupArn=arn, Targets=[{"Id": "10.21.0.9"}])
-    assert await asyncio.wait_for(heard.get(), 10) == {"targets"}
+    assert await asyncio.wait_for(heard.get(), 60) == {"targets"}
     listening.cancel()
 
 
@@ -121,7 +121,7 @@ async def test_a_death_is_told_and_ends_the_events() -> None:
     async with AwsProcess(NETWORKS[0], traffic=False, on_exit=exits.put_nowait) as aws:
         assert aws.pid is not None
         os.kill(aws.pid, signal.SIGKILL)
-        assert await asyncio.wait_for(exits.get(), 10) == -signal.SIGKILL
+        assert await asyncio.wait_for(exits.get(), 60) == -signal.SIGKILL
     assert exits.empty()
 
 
@@ -150,7 +150,7 @@ async def test_it_ends_with_its_parent(how: signal.Signals) -> None:
     pid = int(await asyncio.wait_for(process.stdout.readline(), 60))
     process.send_signal(how)
     await process.wait()
-    await asyncio.wait_for(ended(pid), 20)
+    await asyncio.wait_for(ended(pid), 60)
 
 
 async def test_it_never_looks_for_credentials_or_another_aws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ async def fixed_answer(aws: AwsProcess, text: str) -> dict[str, Any]:
         Port=18080,
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": response}],
     )
-    await asyncio.wait_for(served, 30)
+    await asyncio.wait_for(served, 60)
     with await asyncio.to_thread(urllib.request.urlopen, f"{aws.url}/_gatewright/sockets") as answer:
         sockets: list[dict[str, Any]] = json.load(answer)
     return sockets[0]
@@ -187,7 +187,7 @@ async def fetched(url: str) -> bytes:
     """What is answered; Envoy acknowledges a listener a moment before its workers accept connections."""
     for _ in range(100):
         with contextlib.suppress(urllib.error.URLError):
-            answer = await asyncio.to_thread(urllib.request.urlopen, url, timeout=10)
+            answer = await asyncio.to_thread(urllib.request.urlopen, url, timeout=60)
             return bytes(answer.read())
         await asyncio.sleep(0.05)
     raise AssertionError(f"nothing answers at {url}")
@@ -241,6 +241,6 @@ async def test_what_it_cannot_do_as_aws_would_is_remarked_upon() -> None:
     async with AwsProcess(NETWORKS[0], on_remark=remarks.put_nowait) as aws:
         acl = {"Name": "acl", "Scope": "REGIONAL", "DefaultAction": {"Allow": {}}, "VisibilityConfig": visibility}
         await call(aws, "wafv2", "create_web_acl", Rules=[rule], **acl)
-        remark = await asyncio.wait_for(remarks.get(), 30)
+        remark = await asyncio.wait_for(remarks.get(), 60)
     assert remark.startswith("a rule of a web ACL can't be emulated; requests pass it (")
     assert "rule common" in remark

@@ -261,7 +261,7 @@ async def gone(aws: EmulatedAws, key: TargetKey) -> None:
     done = asyncio.Event()
     aws.state.targets.subscribe(lambda changes: done.set() if key not in aws.state.targets else None)
     if key in aws.state.targets:
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_a_deregistered_target_drains_and_is_gone(aws: EmulatedAws) -> None:
@@ -321,7 +321,7 @@ async def test_a_requested_certificate_is_issued_after_a_while(aws: EmulatedAws)
     details = await aws.call("acm", "describe_certificate", CertificateArn=arn)
     if not done.is_set():
         assert details["Certificate"]["Status"] == "PENDING_VALIDATION"
-    await asyncio.wait_for(done.wait(), 30)
+    await asyncio.wait_for(done.wait(), 60)
     assert aws.state.certificates[arn].names == ("app.example.com",)
     details = await aws.call("acm", "describe_certificate", CertificateArn=arn)
     assert details["Certificate"]["Status"] == "ISSUED"
@@ -542,7 +542,7 @@ async def serve_something(aws: EmulatedAws, own: bool) -> None:
     assert bound.address == (node.address if own else "127.0.0.1")
     reader, writer = await connected(bound)
     writer.write(b"GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
-    assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"503"
+    assert (await asyncio.wait_for(reader.readline(), 60)).split()[1] == b"503"
     writer.close()
     state = (await aws.call("elbv2", "describe_load_balancers", LoadBalancerArns=[alb]))["LoadBalancers"][0]["State"]
     assert state == {"Code": "active"}

@@ -60,7 +60,7 @@ async def test_a_web_acl_in_front_of_a_load_balancer(busy_aws: EmulatedAws) -> N
         "MaxItems": 5,
         "TimeWindow": {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(hours=1)},
     }
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := (await aws.call("wafv2", "get_sampled_requests", **asked))["SampledRequests"]):
             pass
     assert found[0]["Action"] == "BLOCK"
@@ -89,7 +89,7 @@ async def test_access_logs_in_s3(busy_aws: EmulatedAws) -> None:
     )
     assert (await _ask(aws, arn, "/logged?x=1")).status == 200
     test, log = "edge/AWSLogs/123456789012/ELBAccessLogTestFile", None
-    async with asyncio.timeout(20):  # every five minutes, 50 times faster
+    async with asyncio.timeout(60):  # every five minutes, 50 times faster
         while log is None:
             listed = (await aws.call("s3", "list_objects_v2", Bucket="logs")).get("Contents", [])
             keys = [each["Key"] for each in listed]

@@ -33,7 +33,7 @@ async def test_requests_beyond_the_limit_are_blocked() -> None:
 async def test_the_window_passes_in_time() -> None:
     async with serving(acl(rule("often", rate(10))), pace=3000) as front:  # 300 s in 100 ms
         assert 403 in await statuses(front, 40)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await statuses(front, 1) != [200]:
                 pass
 

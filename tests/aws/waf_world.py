@@ -132,7 +132,7 @@ async def serving(document: WebAclDocument, **how: Any) -> AsyncIterator[Front]:
 
 
 async def _ready(process: EnvoyProcess) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 if b"LIVE" in await process.admin("/ready"):

@@ -100,7 +100,7 @@ class Cluster:
         return 0, ""
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until `check` holds; AWS has nothing to watch, so it is asked again and again."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110

@@ -198,7 +198,7 @@ async def test_a_web_acl_in_front_of_an_alb(aws: Cli) -> None:
     await aws("wafv2", "associate-web-acl", "--web-acl-arn", acl["ARN"], "--resource-arn", balancer)
     found = await aws("wafv2", "get-web-acl-for-resource", "--resource-arn", balancer)
     assert found["WebACL"]["Name"] == "guard"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await aws.place.get("guarded", 80)).status != 403:
             pass
     await aws("wafv2", "disassociate-web-acl", "--resource-arn", balancer)

@@ -20,16 +20,16 @@ SHOP = "---".join((gateway(), app("shop", "one", 2), route("shop", "shop")))
 
 def test_rollout_history_and_undo(kubectl: Any, edge: Edge, namespace: str) -> None:
     kubectl("apply", "-f", "-", stdin=SHOP)
-    kubectl("rollout", "status", "deployment/shop", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
     kubectl("apply", "-f", "-", stdin=SHOP.replace("-text=one", "-text=two"))
-    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/shop", "--timeout=20s")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
     url = f"http://{edge.address(namespace)}:8080/"
     eventually(lambda: {fetch(url).body.strip() for _ in range(5)} == {"two"})
     history = kubectl("rollout", "history", "deployment/shop")
     assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2"]
     assert "-text=one" in kubectl("rollout", "history", "deployment/shop", "--revision=1")
     kubectl("rollout", "undo", "deployment/shop")
-    kubectl("rollout", "status", "deployment/shop", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
     eventually(lambda: {fetch(url).body.strip() for _ in range(5)} == {"one"})
     kubectl("rollout", "pause", "deployment/shop")
     assert json.loads(kubectl("get", "deployment", "shop", "-o", "json"))["spec"]["paused"] is True
@@ -38,13 +38,13 @@ def test_rollout_history_and_undo(kubectl: Any, edge: Edge, namespace: str) -> N
 
 def test_waits(kubectl: Any) -> None:
     kubectl("apply", "--server-side", "-f", "-", stdin=SHOP)
-    kubectl("wait", "--for=condition=Available", "deployment/shop", "--timeout=20s")
-    kubectl("wait", "--for=condition=Programmed", "gateway/gw", "--timeout=20s")
+    kubectl("wait", "--for=condition=Available", "deployment/shop", "--timeout=60s")
+    kubectl("wait", "--for=condition=Programmed", "gateway/gw", "--timeout=60s")
     accepted = '--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True'
-    kubectl("wait", accepted, "httproute/shop", "--timeout=20s")
-    kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=shop", "--timeout=20s")
-    kubectl("delete", "deployment", "shop", "--cascade=foreground", "--timeout=20s")
-    kubectl("wait", "--for=delete", "pod", "-l", "app=shop", "--timeout=20s")
+    kubectl("wait", accepted, "httproute/shop", "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=shop", "--timeout=60s")
+    kubectl("delete", "deployment", "shop", "--cascade=foreground", "--timeout=60s")
+    kubectl("wait", "--for=delete", "pod", "-l", "app=shop", "--timeout=60s")
 
 
 def test_watching(kubectl: Any) -> None:
@@ -57,7 +57,7 @@ def test_watching(kubectl: Any) -> None:
     kubectl("delete", "configmap", "words")
     seen.append(watching.stdout.readline().split()[:2])
     watching.terminate()
-    watching.communicate(timeout=10)
+    watching.communicate(timeout=90)
     assert seen == [["ADDED", "words"], ["MODIFIED", "words"], ["DELETED", "words"]]
 
 

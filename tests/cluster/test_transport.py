@@ -76,7 +76,7 @@ async def test_requests_at_once_have_connections_of_their_own_up_to_a_number() -
             while waiting:
                 waiting.pop().write(answer(b""))
 
-    async with server(serve) as (transport, connections), asyncio.timeout(5):
+    async with server(serve) as (transport, connections), asyncio.timeout(60):
         requests = [transport.request("GET", "/", {}, None, "") for _ in range(3 * CONNECTIONS)]
         assert await asyncio.gather(*requests) == [b""] * (3 * CONNECTIONS)
     assert connections == [CONNECTIONS]
@@ -103,7 +103,7 @@ async def test_an_answer_that_breaks_off_is_no_answer(sent: bytes) -> None:
         writer.write(sent)
         writer.close()
 
-    async with server(serve) as (transport, _), asyncio.timeout(5):
+    async with server(serve) as (transport, _), asyncio.timeout(60):
         with pytest.raises(Unreachable, match=r"GET http://127\.0\.0\.1:\d+/prefix/x: "):
             await transport.request("GET", "/x", {}, None, "")
 
@@ -127,7 +127,7 @@ async def test_a_stream_comes_in_pieces_until_its_end() -> None:
         await go_on.wait()
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
 
-    async with server(serve) as (transport, _), asyncio.timeout(5), transport.stream("/", {}) as chunks:
+    async with server(serve) as (transport, _), asyncio.timeout(60), transport.stream("/", {}) as chunks:
         assert await anext(chunks) == b"one"
         go_on.set()
         assert [chunk async for chunk in chunks] == [b"two"]
@@ -143,7 +143,7 @@ async def test_a_stream_that_breaks_off_or_is_refused_is_an_error() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         writer.close()
 
-    async with server(serve) as (transport, _), asyncio.timeout(5):
+    async with server(serve) as (transport, _), asyncio.timeout(60):
         with pytest.raises(Unreachable):
             async with transport.stream("/", {}) as chunks:
                 assert [chunk async for chunk in chunks]
@@ -160,7 +160,7 @@ async def test_a_slow_reader_of_a_stream_gets_all_of_it() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(whole) + whole)
         await writer.drain()
 
-    async with server(serve) as (transport, _), asyncio.timeout(5), transport.stream("/", {}) as chunks:
+    async with server(serve) as (transport, _), asyncio.timeout(60), transport.stream("/", {}) as chunks:
         read = b""
         async for chunk in chunks:
             read += chunk
@@ -189,7 +189,7 @@ async def test_a_request_has_a_time_and_a_stream_that_began_has_none(
         await go_on.wait()
         writer.write(b"end")
 
-    async with server(serve) as (transport, _), asyncio.timeout(5):
+    async with server(serve) as (transport, _), asyncio.timeout(60):
         with pytest.raises(Unreachable, match=r"GET .*: .*[Tt]imeout"):
             await transport.request("GET", "/", {}, None, "")
         if begun:

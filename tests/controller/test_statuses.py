@@ -73,7 +73,7 @@ class Scene:
         return {found.type: found for found in (await self.client.get(type_, key)).status.conditions}
 
     async def until(self, check: Callable[[HTTPRoute], bool]) -> HTTPRoute:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 await self.settled()
                 found = await self.client.get(HTTPRoute, Key("default", "route"))

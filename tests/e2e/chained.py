@@ -104,7 +104,7 @@ class ChainedEdge(Edge):
 
     def _page(self, name: str) -> Any:
         url = f"{self.environment['AWS_ENDPOINT_URL']}/_gatewright/{name}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.loads(answer.read())
 
     def faults(self, **fault: Any) -> None:
@@ -115,7 +115,7 @@ class ChainedEdge(Edge):
             {"Content-Type": "application/json"},
             method="POST",
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 def certificate_at(host: str, port: int, server_name: str | None = None) -> x509.Certificate:
@@ -123,7 +123,7 @@ def certificate_at(host: str, port: int, server_name: str | None = None) -> x509
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection((host, port), timeout=10) as plain,
+        socket.create_connection((host, port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=server_name) as session,
     ):
         shown = session.getpeercert(binary_form=True)

@@ -72,7 +72,7 @@ def kubectl(edge: Edge) -> Callable[..., str]:
 
     def call(*arguments: str, stdin: str = "") -> str:
         command = [str(KUBECTL), "--kubeconfig", str(edge.cluster.kubeconfig), *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=90)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -63,7 +63,7 @@ def fetch(
     parts = urlsplit(url)
     assert parts.hostname
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    connection = http.client.HTTPConnection(parts.hostname, port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, port, timeout=60)
     connection.connect()
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=str(ca) if ca else None)
@@ -78,7 +78,7 @@ def fetch(
         connection.close()
 
 
-def eventually(check: Callable[[], T | None], what: str = "", seconds: float = 10.0) -> T:
+def eventually(check: Callable[[], T | None], what: str = "", seconds: float = 60) -> T:
     """The first truthy result of `check`; an exception counts as not yet."""
     end = time.monotonic() + seconds
     last: object = None
@@ -114,7 +114,7 @@ class Cluster:
     def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
         request = urllib.request.Request(self.server + path, body, headers, method=method)
-        with urllib.request.urlopen(request, context=self._context, timeout=10) as response:
+        with urllib.request.urlopen(request, context=self._context, timeout=60) as response:
             return json.loads(response.read())
 
     def log(self, namespace: str, pod: str) -> str:
@@ -123,7 +123,7 @@ class Cluster:
             f"{self.server}/api/v1/namespaces/{namespace}/pods/{pod}/log",
             headers={"Authorization": f"Bearer {self._token}"},
         )
-        with urllib.request.urlopen(request, context=self._context, timeout=10) as response:
+        with urllib.request.urlopen(request, context=self._context, timeout=60) as response:
             return str(response.read().decode())
 
     def apply(self, manifests: str, namespace: str = "") -> None:
@@ -281,7 +281,7 @@ class Gatewright:
             reader.join(5)
         return code if code >= 0 else 128 - code
 
-    def says(self, text: str, seconds: float = 20.0) -> str:
+    def says(self, text: str, seconds: float = 60) -> str:
         """Wait for a line with `text` in standard output or error; the line."""
 
         def look() -> str:
@@ -340,7 +340,7 @@ class Edge(Gatewright):
 
     def serving(self) -> Edge:
         """Wait until it serves, and read what it prints about itself."""
-        self.says("Ctrl-C takes it all down", 30)
+        self.says("Ctrl-C takes it all down", 60)
         exports = dict(re.findall(r"export (\w+)=(\S+)", self.out))
         self.cluster = Cluster(Path(exports["KUBECONFIG"]))
         self.ca = Path(exports.get("EDGE_CA", ""))

@@ -52,7 +52,7 @@ class Asked:
         self.stirred.set()
         return answer in self.right
 
-    async def until(self, done: Callable[[], bool], seconds: float = 15.0) -> None:
+    async def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not done():
@@ -62,7 +62,7 @@ class Asked:
             raise AssertionError(f"{self.name}: wanted {self.right}, last was {self.last!r}") from None
 
 
-async def within(client: Client, seconds: float = 5) -> str:
+async def within(client: Client, seconds: float = 60) -> str:
     async with asyncio.timeout(seconds):
         return await client.ask()
 
@@ -221,7 +221,7 @@ class Grpc:
 
     async def ask(self) -> str:
         try:
-            answer: bytes = await self._call(b"", timeout=5)
+            answer: bytes = await self._call(b"", timeout=60)
         except grpc.aio.AioRpcError as error:
             return f"{error.code()} {error.details()}"
         # The pod's name is the only text of the answer that tells the backends apart.

@@ -174,7 +174,7 @@ spec:
         body = alb.ask(path, **headers).body
         return str(json.loads(body)["path"]) if body.startswith("{") else body
 
-    eventually(lambda: seen("/by/a", **{"x-tenant": "one"}) == "/header/a", "the header matches", 20)
+    eventually(lambda: seen("/by/a", **{"x-tenant": "one"}) == "/header/a", "the header matches", 60)
     eventually(lambda: seen("/by/a?tenant=one") == "/query", "the query parameter matches")
     assert alb.ask("/by/a").body.strip() == "Hello from my-web"
     parent = alb.parents("matches")
@@ -237,7 +237,7 @@ def test_a_gateway_that_is_deleted_leaves_an_empty_account(tmp_path: Path) -> No
             ours = [name for name in named if name.startswith("k8s-")]
             return not (balancers["LoadBalancers"] or groups["TargetGroups"] or ours)
 
-        eventually(empty, "nothing is left", 20)
+        eventually(empty, "nothing is left", 60)
     finally:
         edge.close()
 

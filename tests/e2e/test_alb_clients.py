@@ -78,7 +78,7 @@ class Shop:
             context.load_cert_chain(pair)
         url = self._urls[listener]
         assert url.hostname
-        connection = http.client.HTTPConnection(url.hostname, url.port or 443, timeout=10)
+        connection = http.client.HTTPConnection(url.hostname, url.port or 443, timeout=60)
         try:
             connection.connect()
             connection.sock = context.wrap_socket(connection.sock, server_hostname=HOST)
@@ -125,10 +125,10 @@ def test_authorities_are_exchanged_in_place(shop: Shop) -> None:
     alice, later = PARTNERS.issue("alice"), Authority("partners, later")
     (store,) = shop.aws("elbv2").describe_trust_stores()["TrustStores"]
     shop.edge.cluster.apply(authorities(PARTNERS, later))
-    eventually(lambda: shop.ask(later.issue("bob")) == 200, "the new authority is there", 20)
+    eventually(lambda: shop.ask(later.issue("bob")) == 200, "the new authority is there", 60)
     assert shop.ask(alice) == 200
     shop.edge.cluster.apply(authorities(later))
-    eventually(lambda: shop.ask(alice) == 0, "the old authority is gone", 20)
+    eventually(lambda: shop.ask(alice) == 0, "the old authority is gone", 60)
     assert shop.ask(later.issue("bob")) == 200
     (same,) = shop.aws("elbv2").describe_trust_stores()["TrustStores"]
     assert same["TrustStoreArn"] == store["TrustStoreArn"]
@@ -142,4 +142,4 @@ def test_the_trust_store_goes_with_the_gateway(shop: Shop) -> None:
         kept = elbv2.describe_trust_stores()["TrustStores"]
         return not kept and not s3.list_objects_v2(Bucket="gatewright-trust-stores").get("Contents")
 
-    eventually(empty, "nothing is left", 20)
+    eventually(empty, "nothing is left", 60)

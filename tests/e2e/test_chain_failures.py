@@ -36,7 +36,7 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainedEdge]:
 def whole(chained: ChainedEdge) -> Iterator[None]:
     """Every test finds the chain whole, and leaves it so."""
     yield
-    eventually(lambda: _is_whole(chained), "the chain is whole again", 30)
+    eventually(lambda: _is_whole(chained), "the chain is whole again", 60)
 
 
 def _is_whole(chained: ChainedEdge) -> bool:
@@ -84,7 +84,7 @@ def test_the_health_route_is_missing(chained: ChainedEdge) -> None:
         _, message = eventually(lambda: _when(chained, "HealthCheckRoutable", "False"))
         assert "no HTTPRoute on listener https matches GET /healthz/ready" in message
         assert "target group shared-gateway expects 200" in message
-        eventually(lambda: chained.states() == {("unhealthy", "Target.ResponseCodeMismatch")}, seconds=20)
+        eventually(lambda: chained.states() == {("unhealthy", "Target.ResponseCodeMismatch")})
         eventually(lambda: _when(chained, "Healthy", "False"))
         tree = chained.chain()
         assert "0 of 2 healthy" in tree
@@ -127,8 +127,8 @@ def test_the_target_group_speaks_in_the_clear_to_the_tls_port(chained: ChainedEd
     arn = chained.target_group()
     elbv2.modify_target_group(TargetGroupArn=arn, HealthCheckProtocol="HTTP")
     try:
-        eventually(lambda: {state for state, _ in chained.states()} == {"unhealthy"}, seconds=20)
-        eventually(lambda: _when(chained, "HealthCheckRoutable", "False"), seconds=30)
+        eventually(lambda: {state for state, _ in chained.states()} == {"unhealthy"})
+        eventually(lambda: _when(chained, "HealthCheckRoutable", "False"))
     finally:
         elbv2.modify_target_group(TargetGroupArn=arn, HealthCheckProtocol="HTTPS")
 
@@ -171,13 +171,13 @@ def second_gateway(chained: ChainedEdge) -> Iterator[None]:
     for namespace, name in ROUTES:
         chained.cluster.patch("HTTPRoute", namespace, name, {"spec": {"parentRefs": parents}})
     try:
-        eventually(lambda: len(chained.health()) == 4 and chained.states() == {("healthy", "")}, seconds=30)
+        eventually(lambda: len(chained.health()) == 4 and chained.states() == {("healthy", "")})
         yield
     finally:
         chained.cluster.delete("EdgeBinding", "istio-ingress", "second-gateway")
         for namespace, name in ROUTES:
             chained.cluster.patch("HTTPRoute", namespace, name, {"spec": {"parentRefs": parents[:1]}})
-        eventually(lambda: len(chained.health()) == 2, seconds=30)
+        eventually(lambda: len(chained.health()) == 2)
         chained.cluster.delete("Gateway", "istio-ingress", "second-gateway")
 
 
@@ -215,8 +215,8 @@ def test_a_target_that_somebody_removed_comes_back(chained: ChainedEdge) -> None
     target = {"Id": address, "Port": 443}
     before = chained.calls("elbv2", "RegisterTargets")
     chained.client("elbv2").deregister_targets(TargetGroupArn=chained.target_group(), Targets=[target])
-    eventually(lambda: chained.calls("elbv2", "RegisterTargets") > before, seconds=30)
-    eventually(lambda: chained.health()[f"{address}:443"] == ("healthy", ""), seconds=30)
+    eventually(lambda: chained.calls("elbv2", "RegisterTargets") > before)
+    eventually(lambda: chained.health()[f"{address}:443"] == ("healthy", ""))
 
 
 def test_a_target_of_somebody_else_is_left_alone(chained: ChainedEdge) -> None:
@@ -224,17 +224,17 @@ def test_a_target_of_somebody_else_is_left_alone(chained: ChainedEdge) -> None:
     elbv2, arn = chained.client("elbv2"), chained.target_group()
     elbv2.register_targets(TargetGroupArn=arn, Targets=[foreign])
     try:
-        eventually(lambda: chained.health()["127.0.0.99:443"][0] == "unhealthy", seconds=20)
+        eventually(lambda: chained.health()["127.0.0.99:443"][0] == "unhealthy")
 
         def shown() -> bool:
             targets = chained.cluster.get(*BINDING)["status"]["targets"]
             return any(each["address"] == "127.0.0.99" and not each.get("registered") for each in targets)
 
-        eventually(shown, seconds=20)
+        eventually(shown)
         assert "127.0.0.99:443" in chained.health()
     finally:
         elbv2.deregister_targets(TargetGroupArn=arn, Targets=[foreign])
-        eventually(lambda: "127.0.0.99:443" not in chained.health(), seconds=60)
+        eventually(lambda: "127.0.0.99:443" not in chained.health())
 
 
 def _put_certificate(chained: ChainedEdge, names: list[str] | None, *, expired: bool = False) -> None:
@@ -315,9 +315,9 @@ def test_the_secret_of_a_bound_listener_is_missing(chained: ChainedEdge) -> None
                 (each,) = [each for each in found if each["type"] == "HealthCheckRoutable"]
                 return dict(each) if each["status"] == "False" else None
 
-            message = eventually(routable, seconds=20)["message"]
+            message = eventually(routable)["message"]
             assert "Secret istio-ingress/nothing does not exist" in message
-            eventually(lambda: ("unhealthy", "Target.FailedHealthChecks") in chained.states(), seconds=20)
+            eventually(lambda: ("unhealthy", "Target.FailedHealthChecks") in chained.states())
             assert "Secret istio-ingress/nothing does not exist" in chained.chain()
             # The other Gateway's targets carry on.
             assert fetch(f"{chained.https_url}/app1", ca=chained.ca).status == 200

@@ -197,7 +197,7 @@ def test_a_reader_that_goes_away_ends_it(run: Run, small: Path) -> None:
     process = run("up", small, "--exec", "true")
     assert process.wait() == 0
     shell = f"{GATEWRIGHT} up {small} | head -n 1"
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=90)
     assert done.stdout == "reading manifests ...\n"
     assert "Traceback" not in done.stderr
 

@@ -76,7 +76,7 @@ def test_kubectl_shows_what_the_controller_reports(kubectl: Callable[..., str], 
     described = kubectl("describe", "httproute", "-n", "tenant-a", "app1")
     assert "Reason:                Accepted" in described
     assert "istio.io/gateway-controller" in described
-    kubectl("wait", "--for=condition=Programmed", "gateway/shared-gateway", "-n", "istio-ingress", "--timeout=5s")
+    kubectl("wait", "--for=condition=Programmed", "gateway/shared-gateway", "-n", "istio-ingress", "--timeout=60s")
     assert "successfully rolled out" in kubectl("rollout", "status", "deployment/app1", "-n", "tenant-a")
 
 
@@ -203,7 +203,7 @@ def test_a_rolling_update_under_load_loses_no_request(edge: Edge) -> None:
             status = edge.cluster.get("Deployment", "tenant-a", "app1")["status"]
             return bool(status["updatedReplicas"] == status["replicas"] == status["availableReplicas"] == 2)
 
-        eventually(lambda: fetch(f"{edge.url}/app1").body.strip() == text and rolled(), seconds=20)
+        eventually(lambda: fetch(f"{edge.url}/app1").body.strip() == text and rolled())
 
     try:
         roll("second edition")

@@ -70,7 +70,7 @@ until = time.monotonic() + 30
 while True:
     url = urlsplit(json.load(open(os.environ["EDGE_STATE"]))["httpsUrl"] or "https://127.0.0.1:9")
     try:
-        plain = socket.create_connection((addresses[0], url.port or 443), timeout=10)
+        plain = socket.create_connection((addresses[0], url.port or 443), timeout=60)
         connection = http.client.HTTPSConnection("shop.example.com")
         connection.sock = context.wrap_socket(plain, server_hostname="shop.example.com")
         connection.request("GET", "/")

@@ -264,7 +264,8 @@ def test_without_the_health_checks_route(platforms: Platforms) -> None:
     for application in ("platform", "health-responder"):
         cluster.patch("Application", "argocd", application, {"spec": {"syncPolicy": {"automated": None}}})
     cluster.delete("HTTPRoute", "gateway-health", "health-responder")
-    eventually(lambda: platform.binding("Healthy")[0] == "False", "the targets are unhealthy", 40)
+    eventually(lambda: platform.binding("Healthy")[0] == "False", "a target is unhealthy")
+    eventually(lambda: len(platform.failures("target-health")) == 2, "both targets are unhealthy")
     found = platform.failures("target-health", "status", "application")
     targets = [check for check in found.values() if check.id == "target-health"]
     assert len(targets) == 2
@@ -316,7 +317,7 @@ async def test_a_gateway_that_can_not_be_bound(platforms: Platforms) -> None:
 
     await account("ec2", "create_tags", Resources=subnets, Tags=[{"Key": ROLE, "Value": "1"}])
     platform.restart_controllers()
-    eventually(lambda: platform.binding("Healthy")[0] == "True", "the targets are healthy", 90)
+    eventually(lambda: platform.binding("Healthy")[0] == "True", "the targets are healthy", 180)
     assert platform.report("status", "target-health", "load-balancer", "endpoint").ok
 
 
@@ -362,7 +363,7 @@ async def test_destroy_leaves_nothing(platforms: Platforms) -> None:
         eventually(partial(ended, frozen[platform]), "Terraform has ended", 180)
         assert await platform.account.holdings() == nothing
         assert platform.made() == 0
-        eventually(partial(clean, platform), "the cluster is empty", 20)
+        eventually(partial(clean, platform), "the cluster is empty", 60)
         edge = platform.edge["pid"]
         run.process.send_signal(signal.SIGCONT)
         said = platform.ended(run)

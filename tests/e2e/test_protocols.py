@@ -33,7 +33,7 @@ def address(protocols: Edge) -> str:
 def secured(protocols: Edge, address: str, port: int, name: str) -> ssl.SSLSocket:
     """A TLS connection that is verified for `name`."""
     context = ssl.create_default_context(cafile=str(protocols.ca))
-    plain = socket.create_connection((address, port), timeout=10)
+    plain = socket.create_connection((address, port), timeout=60)
     return context.wrap_socket(plain, server_hostname=name)
 
 
@@ -68,9 +68,9 @@ def test_grpc(protocols: Edge) -> None:
         f"{url.hostname}:{url.port or 80}", [("grpc.default_authority", "grpc.example.com")]
     ) as channel:
         service = "/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
-        assert b"calls-" in channel.unary_unary(f"{service}/Echo")(b"", timeout=10)
+        assert b"calls-" in channel.unary_unary(f"{service}/Echo")(b"", timeout=60)
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary("/another.Service/Echo")(b"", timeout=10)
+            channel.unary_unary("/another.Service/Echo")(b"", timeout=60)
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -84,8 +84,8 @@ def test_tls_is_terminated_or_passed_through_on_one_port(protocols: Edge, addres
 
 
 def test_tcp_and_udp(address: str) -> None:
-    plain = socket.create_connection((address, 9000), timeout=10)
+    plain = socket.create_connection((address, 9000), timeout=60)
     assert converse(plain, b"IS_TLS")[1] == b"false\n"
     question = dns.message.make_query("www.example.com.", "A")
-    answer = dns.query.udp(question, address, timeout=10, port=5300)
+    answer = dns.query.udp(question, address, timeout=60, port=5300)
     assert [item.to_text() for item in answer.answer[0]] == ["192.0.2.10"]

@@ -130,7 +130,7 @@ class World:
         return sorted([*(each.name for each in balancers), *(each.name for each in groups)])
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until `check` holds; AWS has nothing to watch, so it is asked again and again."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110

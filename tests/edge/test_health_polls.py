@@ -44,5 +44,5 @@ async def test_a_target_that_is_registered_is_asked_for_soon_although_there_was_
         aws.states = ["initial"]
         await groups.refresh(GROUP)  # as the binding does after it registered it
         aws.states = ["healthy"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await healthy.wait()

@@ -84,7 +84,7 @@ async def test_who_follows_the_hostname_loses_nothing_when_it_is_replaced(world:
         old = await world.load_balancer()
         replaced, lost = 0, 0
         await world.apply(service(ports=PORTS, scheme="internet-facing"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while replaced < 5:
                 lost += await ask(world) != b"web"
                 replaced += (await world.load_balancer()).arn != old.arn

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
-from tests.edge_gateways.gateway_world import API, GATEWAY, World, app, endpoints, gateway, obj, route, until
+import pytest
+from tests.edge_gateways.gateway_world import API, CONFIG, GATEWAY, World, app, endpoints, gateway, obj, route, until
 
 from gatewright.edge.gateways.gateways import FINALIZERS
+from gatewright.model.awsgateway import LoadBalancerConfiguration
 from gatewright.model.gateway import Gateway, GatewayClass, HTTPRoute
 from gatewright.model.meta import Key
 
@@ -43,6 +46,38 @@ async def test_deleting_it_leaves_nothing_but_what_is_somebody_elses(world: Worl
         await world.settled(controller)
         assert await world.left() == sorted([*before, "foreign"])
     assert other
+
+
+def protected(*, enabled: bool) -> dict[str, Any]:
+    attribute = {"key": "deletion_protection.enabled", "value": str(enabled).lower()}
+    return obj(CONFIG, "LoadBalancerConfiguration", "settings", spec={"loadBalancerAttributes": [attribute]})
+
+
+SETTINGS = {"parametersRef": {"group": "gateway.k8s.aws", "kind": "LoadBalancerConfiguration", "name": "settings"}}
+
+
+@pytest.mark.parametrize("how", ["changed", "deleted", "deleted first"])
+async def test_deletion_protection_holds_as_long_as_a_configuration_asks_for_it(world: World, how: str) -> None:
+    """Who deletes a Gateway with its configuration, as Argo CD does of an Application, isn't made to wait for ever."""
+    before = await world.left()
+    await world.apply(protected(enabled=True), gateway(infrastructure=SETTINGS), route("web", "/a"), *app())
+    async with world.controller() as controller:
+        await world.settled(controller)
+        if how == "deleted first":
+            await world.delete(LoadBalancerConfiguration, Key("infra", "settings"))
+            await world.settled(controller)
+        await world.delete(Gateway, GATEWAY)
+        await world.settled(controller)
+        if how != "deleted first":
+            assert not await world.gone(Gateway, GATEWAY)
+            assert await world.load_balancer()
+        if how == "changed":
+            await world.apply(protected(enabled=False))
+        elif how == "deleted":
+            await world.delete(LoadBalancerConfiguration, Key("infra", "settings"))
+        await until(lambda: world.gone(Gateway, GATEWAY))
+        await world.settled(controller)
+        assert await world.left() == before
 
 
 async def test_a_new_controller_changes_nothing(world: World) -> None:

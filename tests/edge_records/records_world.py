@@ -99,7 +99,7 @@ class RecordsWorld:
         """What the VPC's resolver answers."""
         query = dns.message.make_query(name, type_)
         host, port = self.cloud.resolver.address
-        answer = await dns.asyncquery.udp(query, host, timeout=5, port=port)
+        answer = await dns.asyncquery.udp(query, host, timeout=60, port=port)
         return sorted(
             str(item) for rrset in answer.answer for item in rrset if rrset.rdtype == query.question[0].rdtype
         )
@@ -115,7 +115,7 @@ class RecordsWorld:
         return found
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until `check` holds; AWS has nothing to watch, so it is asked again and again."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110

@@ -68,7 +68,7 @@ def get(world: World, edge: EnvoyEdge) -> Get:
     """Ask the edge once it is settled: `await get("/path", host=..., port=80)`."""
 
     async def ask(path: str = "/", port: int = 80, **how: Any) -> Response:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         binding = world.bindings[GATEWAY]
         return await request(binding.host, binding.ports[port], path, **how)
 

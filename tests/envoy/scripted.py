@@ -42,7 +42,7 @@ class Script:
     async def wait(self, count: int) -> None:
         """Until so many requests have come."""
         async with self.came:
-            await asyncio.wait_for(self.came.wait_for(lambda: len(self.asked) >= count), 5)
+            await asyncio.wait_for(self.came.wait_for(lambda: len(self.asked) >= count), 60)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):

@@ -170,7 +170,7 @@ async def test_several_authorities_and_their_rotation_under_load(
         origin = both.origin
         how = BackendTLS("abc.test", both.names, chain, origin)
         world.backends.set(backend_key("secure"), Backend(backend_key("secure"), "http", how))
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         await asyncio.sleep(0.02)
     over = True
     await asyncio.gather(*hammers)
@@ -201,7 +201,7 @@ async def test_a_client_certificate_is_shown_and_rotated_under_load(
     hammers = [asyncio.create_task(hammer()) for _ in range(3)]
     for number in range(1, 8):
         show(f"client-{number}")
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         await asyncio.sleep(0.02)
     over = True
     await asyncio.gather(*hammers)

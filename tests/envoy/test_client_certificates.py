@@ -93,7 +93,7 @@ async def test_one_listener_of_a_port_wants_certificates_and_another_does_not(
 async def test_a_session_is_not_resumed_past_the_check(serve: Any, world: Any, edge: Any) -> None:
     """A client keeps a TLS session from a time without the check, and comes back with it."""
     serve(None)
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     binding = world.bindings[GATEWAY]
     context = trust(SERVER)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -110,5 +110,5 @@ async def test_a_session_is_not_resumed_past_the_check(serve: Any, world: Any, e
     assert first is not None
     assert await asyncio.to_thread(session, first) is not None
     serve(ClientValidation(ALICE.chain, required=True))
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     assert await asyncio.to_thread(session, first) is None

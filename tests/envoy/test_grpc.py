@@ -96,7 +96,7 @@ async def served(world: Any, serve: Any) -> Any:
 @pytest.fixture
 def call(world: Any, edge: Any) -> Any:
     async def ask(method: str, host: str = "test.example.com", **how: Any) -> bytes:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         binding = world.bindings[GATEWAY]
         options = [("grpc.default_authority", host), ("grpc.enable_retries", 0)]
         async with grpc.aio.insecure_channel(f"{binding.host}:{binding.ports[80]}", options) as channel:
@@ -141,13 +141,13 @@ async def test_filters(served: Any, world: Any, serve: Any, call: Any) -> None:
     add(world, "shadow", endpoint)
     served("it", "/", "one", filters=(HeaderModifier("request", set=(("x-set", "1"),)), Mirror(grpc_key("shadow"))))
     assert await call("/any.Service/Ask") == b"one hello"
-    await asyncio.wait_for(shadow.called.wait(), 5)
+    await asyncio.wait_for(shadow.called.wait(), 60)
     assert shadow.calls[0]["x-set"] == "1"
 
 
 async def test_streams_go_both_ways(served: Any, world: Any, edge: Any) -> None:
     served("it", "/", "one")
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     binding = world.bindings[GATEWAY]
     async with grpc.aio.insecure_channel(f"{binding.host}:{binding.ports[80]}") as channel:
         stream = channel.stream_stream("/any.Service/Stream")()

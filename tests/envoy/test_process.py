@@ -48,7 +48,7 @@ async def test_an_envoy_that_is_killed_serves_again(world: Any, echo: Any, addre
     ) as edge:
         port = world.bindings[GATEWAY].ports[80]
         for round_ in (1, 2):
-            await asyncio.wait_for(edge.settled(), 10)
+            await asyncio.wait_for(edge.settled(), 60)
             assert (await request(address, port, host="api.example.com")).status == 200
             assert world.ports[PortKey(GATEWAY, 80)].serving
             os.kill(edge.process.pid or 0, signal.SIGKILL)
@@ -56,7 +56,7 @@ async def test_an_envoy_that_is_killed_serves_again(world: Any, echo: Any, addre
                 await edge.server.stirred()
             assert not world.ports[PortKey(GATEWAY, 80)].serving
             world.rule(f"new{round_}", f"/new{round_}", "one", host=host)
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         assert (await request(address, port, "/new2", host="api.example.com")).status == 200
         assert [status for status, _ in exits] == [-signal.SIGKILL, -signal.SIGKILL]
         assert edge.process.starts == 3
@@ -67,7 +67,7 @@ async def test_no_process_port_or_file_is_left(world: Any, address: str) -> None
     world.bindings.set(GATEWAY, Binding(address, {80: port}))
     world.listener()
     async with EnvoyEdge(world.flow, world.topology, world.bindings, world.rejections, world.ports) as edge:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         pid, directory = edge.process.pid, edge.process.directory
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
         assert (await edge.process.admin("/ready")).strip() == b"LIVE"
@@ -115,7 +115,7 @@ async def test_an_envoy_that_cannot_start_is_tried_again_ever_more_slowly() -> N
     with private_directory() as directory:
         config = {**bootstrap("test", directory / "ads.sock", directory / "admin.sock"), "nonsense": 1}
         async with EnvoyProcess(directory, config, on_exit=lambda *exit_: exits.put_nowait(exit_)) as envoy:
-            first, second = await asyncio.wait_for(exits.get(), 10), await asyncio.wait_for(exits.get(), 10)
+            first, second = await asyncio.wait_for(exits.get(), 60), await asyncio.wait_for(exits.get(), 60)
             assert first[0] == second[0] == 1
             assert second[1] == 2 * first[1]
             assert envoy.starts >= 2
@@ -123,4 +123,4 @@ async def test_an_envoy_that_cannot_start_is_tried_again_ever_more_slowly() -> N
 
 async def test_an_empty_topology_settles(world: World, address: str) -> None:
     async with EnvoyEdge(world.flow, world.topology, world.bindings, world.rejections, world.ports) as edge:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)

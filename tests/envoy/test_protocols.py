@@ -35,7 +35,7 @@ class Http2Client:
                 if isinstance(event, kinds):
                     return event
             self._writer.write(self._h2.data_to_send())
-            self._events += self._h2.receive_data(await asyncio.wait_for(self._reader.read(65536), 5))
+            self._events += self._h2.receive_data(await asyncio.wait_for(self._reader.read(65536), 60))
 
     async def open(self, *headers: tuple[str, str], end: bool = False) -> int:
         stream = self._h2.get_next_available_stream_id()
@@ -57,7 +57,7 @@ async def client(world: Any, edge: Any) -> AsyncIterator[Any]:
     writers = []
 
     async def connect() -> Http2Client:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         binding = world.bindings[GATEWAY]
         reader, writer = await asyncio.open_connection(binding.host, binding.ports[80])
         writers.append(writer)

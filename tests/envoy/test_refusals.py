@@ -142,5 +142,5 @@ async def test_a_port_in_use_is_told_and_served_once_it_is_free(
         while not world.ports[PortKey(GATEWAY, 80)].serving:
             await edge.server.stirred()
 
-    await asyncio.wait_for(served(), 10)
+    await asyncio.wait_for(served(), 60)
     assert (await get("/", port=80)).status == 404

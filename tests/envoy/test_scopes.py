@@ -92,7 +92,7 @@ async def test_websocket_upgrades(served: Any, edge: Any, get: Any, host: str) -
     served.backend("ws", Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
     for hostname in (EXACT, ANY):
         served.rule(f"ws {len(hostname)}", "/ws", "ws", host=HostKey(HTTP, hostname), precedence=1)
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     binding = served.bindings[GATEWAY]
     reader, writer = await asyncio.open_connection(binding.host, binding.ports[80])
     head = f"GET /ws HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
@@ -106,7 +106,7 @@ async def test_websocket_upgrades(served: Any, edge: Any, get: Any, host: str) -
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed")
 async def test_http2(served: Any, edge: Any) -> None:
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     binding = served.bindings[GATEWAY]
     for host, name in (("Api.example.com", "exact"), ("x.example.com", "wild"), ("other.test", "any")):
         curl = await asyncio.create_subprocess_exec(
@@ -187,7 +187,7 @@ async def test_hosts_come_and_go_and_the_listener_moves_under_load_without_an_er
         with served.flow.batch():
             served.hosts.delete(host)
             served.remove(f"r{number}", host)
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     over = True
     await asyncio.gather(*hammers)
     assert {(status, name) for _, status, name in seen} == {(200, "exact"), (200, "wild"), (200, "any")}

@@ -80,7 +80,7 @@ class Connection:
         try:
             self._writer.write(f"{text}\n".encode())
             await self._writer.drain()
-            return (await asyncio.wait_for(self._reader.readline(), 5)).decode().strip()
+            return (await asyncio.wait_for(self._reader.readline(), 60)).decode().strip()
         except ConnectionError:
             return ""
 
@@ -144,7 +144,7 @@ def where(world: Any, edge: Any, address: str) -> Callable[..., Awaitable[tuple[
     world.bindings.set(GATEWAY, Binding(address, ports, {9000: free_port(address), 53: free_port(address)}))
 
     async def find(port: int, transport: Any = "TCP") -> tuple[str, int]:
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         bound = world.bindings[GATEWAY].bound(PortKey(GATEWAY, port, transport))
         return address, bound
 
@@ -356,7 +356,7 @@ async def test_a_gateway_with_several_addresses_serves_on_all(world: Any, served
         Binding(host, {9000: free_port(host)}, {53: free_port(host)}) for host in ("127.0.0.1", "127.0.0.2")
     )
     world.bindings.set(GATEWAY, Binding(first.host, first.ports, first.udp_ports, (second,)))
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     for each in (first, second):
         assert await said(each.host, each.ports[9000]) == "one:hello"
         assert await datagram((each.host, each.udp_ports[53])) == "two:hello"

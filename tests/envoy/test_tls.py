@@ -178,7 +178,7 @@ async def test_a_refused_certificate_is_blamed_and_costs_its_port_nothing(
     bad = certificate("bad.example.com", "bad", key=rsa.generate_private_key(65537, 1024))
     served.certificates.set(bad.key, bad)
     served.listener("bad", 443, "HTTPS", "bad.example.com", (bad.key,))
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     rejection = served.rejections["Secret", bad.key]
     assert (rejection.version, "2048-bit" in rejection.message) == ("1", True)
     assert (await get("/", port=443, host="one.example.com", tls=trust(one))).status == 200

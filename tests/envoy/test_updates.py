@@ -95,7 +95,7 @@ async def test_an_endpoint_that_refuses_connections_is_no_error_to_clients(world
 async def test_routes_come_and_go_under_load_without_an_error(world: Any, echo: Any, edge: Any) -> None:
     world.listener()
     endpoint = await echo("pod")
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     binding = world.bindings[GATEWAY]
     seen: Counter[int] = Counter()
     over = False
@@ -115,7 +115,7 @@ async def test_routes_come_and_go_under_load_without_an_error(world: Any, echo: 
                 world.backend(f"b{number}", endpoint, protocol="http")
                 world.rule(f"r{number}", f"/r{number}", f"b{number}", host=host)
             await asyncio.sleep(0)
-        await asyncio.wait_for(edge.settled(), 10)
+        await asyncio.wait_for(edge.settled(), 60)
         await asyncio.sleep(0.05)
         for number in range(25):
             with world.flow.batch():
@@ -152,7 +152,7 @@ async def test_a_port_is_served_once_envoy_listens(world: Any, edge: Any, get: A
     assert key not in world.ports
     await edge.settled()
     binding = world.bindings[GATEWAY]
-    await asyncio.wait_for(is_refused(binding.host, binding.ports[80]), 5)
+    await asyncio.wait_for(is_refused(binding.host, binding.ports[80]), 60)
     world.listener()
     assert (await get("/")).status == 404
 
@@ -161,14 +161,14 @@ async def test_a_binding_that_changes_moves_the_listener(world: Any, echo: Any, 
     world.listener()
     world.backend("slow", await echo("slow", delay=0.5))
     world.rule("it", "/", "slow")
-    await asyncio.wait_for(edge.settled(), 10)
+    await asyncio.wait_for(edge.settled(), 60)
     old = world.bindings[GATEWAY]
     in_flight = asyncio.create_task(request(old.host, old.ports[80]))
     await asyncio.sleep(0.1)
     world.bindings.set(GATEWAY, Binding(old.host, {80: free_port(old.host)}))
     assert (await get("/")).status == 200
     assert (await in_flight).status == 200
-    await asyncio.wait_for(is_refused(old.host, old.ports[80]), 5)
+    await asyncio.wait_for(is_refused(old.host, old.ports[80]), 60)
     world.bindings.delete(GATEWAY)
     await edge.settled()
     assert len(world.ports) == 0

@@ -115,8 +115,8 @@ def agree() -> Iterator[Try]:
                 where = served._opened.get(PortKey(GATEWAY, port), 1)
                 if isinstance(outcome.result, Refused):
                     # Envoy closes the socket of a listener that is gone a moment after it took note.
-                    await asyncio.wait_for(is_refused(served._address, where), 10)
-                found = await asyncio.wait_for(send(served._address, where, request), 10)
+                    await asyncio.wait_for(is_refused(served._address, where), 60)
+                found = await asyncio.wait_for(send(served._address, where, request), 60)
                 if found not in expected(outcome.result):
                     wrong.append(
                         f"{request} on {port} {request.headers}: {found}, said {expected(outcome.result)} ({outcome})"

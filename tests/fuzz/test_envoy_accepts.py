@@ -63,7 +63,7 @@ class Served:
                 source.replace({})
             fill(inputs, read(manifests), open_ports=False)
         self._bindings.replace(self._wanted())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.edge.settled()
         refused = {
             f"{each[0]} {each[1]}": said.message

@@ -134,7 +134,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[LocalEdge]:
 
 
 async def until(check: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := check()):  # noqa: ASYNC110 - checks are of many kinds
             await asyncio.sleep(0.01)
     return found
@@ -143,7 +143,7 @@ async def until(check: Callable[[], Any]) -> Any:
 async def line(host: str, port: int, **how: Any) -> str:
     reader, writer = await asyncio.open_connection(host, port, **how)
     writer.write(b"hello\n")
-    found = await asyncio.wait_for(reader.readline(), 5)
+    found = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     return found.decode().strip()
 
@@ -164,14 +164,14 @@ async def test_every_protocol_is_served_and_shown(edge: LocalEdge) -> None:
     loop = asyncio.get_running_loop()
     transport, client = await loop.create_datagram_endpoint(_Asking, remote_addr=(host, 19000))
     transport.sendto(b"hello")
-    assert await asyncio.wait_for(client.answer, 5) == b"got hello"
+    assert await asyncio.wait_for(client.answer, 60) == b"got hello"
     transport.close()
     edge.write_ca()
     context = ssl.create_default_context(cafile=str(edge.ca))
     assert await line(host, 18443, ssl=context, server_hostname="tls.example.com") == "got hello"
     reader, writer = await asyncio.open_connection(host, 18443, ssl=context, server_hostname="web.example.com")
     writer.write(b"GET / HTTP/1.1\r\nhost: web.example.com\r\nconnection: close\r\n\r\n")
-    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 302")
+    assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 302")
     writer.close()
 
     commands = {trial.command: trial.leads_to for trial in edge.trials()}

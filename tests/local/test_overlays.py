@@ -111,7 +111,7 @@ async def has(edge: LocalEdge, policy: str) -> None:
     """Wait until the Service says so."""
     changed = asyncio.Event()
     edge.inputs.services.subscribe(lambda _: changed.set())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := edge.inputs.services.get(SERVICE)) or found.spec.external_traffic_policy != policy:
             changed.clear()
             await changed.wait()
@@ -121,7 +121,7 @@ async def says(edge: LocalEdge, type_: str, text: str) -> None:
     """Wait until the Gateway's condition of that type has the text in its message."""
     changed = asyncio.Event()
     edge.resolution.gateway_statuses.subscribe(lambda _: changed.set())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             status = edge.resolution.gateway_statuses.get(KEY)
             if any(c.type == type_ and text in c.message for c in (status.conditions if status else ())):

@@ -84,7 +84,7 @@ async def test_gateways_that_aws_refuses_for_ever_hold_up_no_other(world: World)
     async with world.controller(aws=refusing) as controller:
         await until(_edited(lambda: refusing.refused, 20))
         await world.apply(gateway(name="good"), route("good", "/", parentRefs=[{"name": "good"}]), *app(name="good"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await until(lambda: _listens(world, "good", 80))
         await world.settled(controller)
         assert "not that one" in (await world.conditions(Key("infra", "bad7")))["Programmed"].message

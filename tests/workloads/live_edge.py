@@ -35,7 +35,7 @@ class Edge:
 
     async def until(self, holds: Callable[[], Any]) -> Any:
         """Return what `holds` returns, once that is true."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not (found := holds()):
                 self.changed.clear()
                 await self.changed.wait()
@@ -144,7 +144,7 @@ def service(name: str, target: int | str, port: int = 80, selector: str | None =
 async def get(address: tuple[str, int], path: str = "/") -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(*address)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head[9:12]), body

@@ -74,7 +74,7 @@ async def http1(port: int, path: str, context: ssl.SSLContext | None = None, *li
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
     head = "".join(f"{line}\r\n" for line in lines)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n{head}\r\n".encode())
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     return int(answer[9:12]), answer.partition(b"\r\n\r\n")[2]
 

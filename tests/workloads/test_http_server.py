@@ -143,7 +143,7 @@ async def serving(endpoint: Server) -> AsyncIterator[tuple[asyncio.StreamReader,
 
 
 async def read_head(reader: asyncio.StreamReader) -> bytes:
-    return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
 
 
 async def test_head_has_the_length_of_get_and_no_body() -> None:
@@ -166,7 +166,7 @@ async def test_http_1_0_is_closed_unless_kept_alive() -> None:
         writer.write(b"GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert b"Connection: keep-alive" in await read_head(reader)
         writer.write(b"GET /y HTTP/1.0\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"GET /y")
+        assert (await asyncio.wait_for(reader.read(), 60)).endswith(b"GET /y")
 
 
 async def test_answers_stay_in_order_when_an_earlier_one_is_delayed() -> None:
@@ -175,7 +175,7 @@ async def test_answers_stay_in_order_when_an_earlier_one_is_delayed() -> None:
 
     async with serving(Server(slow_first)) as (reader, writer):
         writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        everything = await asyncio.wait_for(reader.read(), 5)
+        everything = await asyncio.wait_for(reader.read(), 60)
         assert everything.index(b"/slow") < everything.index(b"/fast")
 
 
@@ -183,7 +183,7 @@ async def test_a_reset_reaches_the_client_as_one() -> None:
     async with serving(Server(lambda _: Answer(500, [], abort="reset"))) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), 60)
 
 
 async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new() -> None:
@@ -193,7 +193,7 @@ async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new() -> No
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.sleep(0.02)
         await endpoint.drain(5)
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), 60)
         assert b"Connection: close" in answer
         assert answer.endswith(b"done")
         with pytest.raises(ConnectionRefusedError):

@@ -30,7 +30,7 @@ async def call(channel: Any, method: str, *metadata: tuple[str, str], service: s
     """A unary call of the echo: its status, and the answer or the details."""
     stub = channel.unary_unary(f"/{service}/{method}", response_deserializer=PROTO.messages["EchoResponse"].FromString)
     try:
-        return grpc.StatusCode.OK, await stub(b"", metadata=metadata, timeout=5)
+        return grpc.StatusCode.OK, await stub(b"", metadata=metadata, timeout=60)
     except grpc.aio.AioRpcError as error:
         return error.code(), error.details()
 
@@ -106,6 +106,6 @@ class TestGrpc:
     async def test_an_unknown_image_is_healthy(self) -> None:
         async with running("nginx:1.27") as pod:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{pod.port(80)}") as channel:
-                assert await channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=5) == b"\x08\x01"
+                assert await channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=60) == b"\x08\x01"
             status, body = await http1(pod.port(80), "/x")
             assert (status, json.loads(body)["standIn"]) == (200, True)

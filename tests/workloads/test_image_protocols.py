@@ -55,7 +55,7 @@ class Http2Client:
         return number
 
     async def read(self) -> bool:
-        data = await asyncio.wait_for(self.reader.read(65536), 5)
+        data = await asyncio.wait_for(self.reader.read(65536), 60)
         if not data:
             self.closed = True
             return False
@@ -161,7 +161,7 @@ class TestHttp2:
                 b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
                 b"HTTP2-Settings: " + settings + b"\r\n\r\n"
             )
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
             assert head.startswith(b"HTTP/1.1 101 ")
             client.flush()
             _, _, body = await client.answer(1)
@@ -203,7 +203,7 @@ class TestHttp2:
             seen: list[tuple[int, int, bytes]] = []
             try:
                 while True:
-                    head = await asyncio.wait_for(client.reader.readexactly(9), 5)
+                    head = await asyncio.wait_for(client.reader.readexactly(9), 60)
                     kind, number = head[3], int.from_bytes(head[5:9], "big")
                     payload = await client.reader.readexactly(int.from_bytes(head[:3], "big"))
                     seen.append((kind, number, payload))
@@ -215,7 +215,7 @@ class TestHttp2:
             assert last_streams == [2**31 - 1, slow + 2]
             body = b"".join(payload for kind, number, payload in seen if kind == DATA and number == slow)
             assert json.loads(body)["path"] == "/?delay=100ms"
-            await asyncio.wait_for(ending, 5)
+            await asyncio.wait_for(ending, 60)
             client.close()
 
     @given(st.binary(max_size=300))
@@ -226,7 +226,7 @@ class TestHttp2:
                     reader, writer = await asyncio.open_connection("127.0.0.1", pod.port(3001))
                     writer.write(start + data)
                     writer.write_eof()
-                    with_answer = await asyncio.wait_for(reader.read(), 5)
+                    with_answer = await asyncio.wait_for(reader.read(), 60)
                     assert isinstance(with_answer, bytes)
                     writer.close()
                 client = await Http2Client.connect(pod.port(3001))
@@ -256,7 +256,7 @@ class WebSocketClient:
         while True:
             for event in self.ws.events():
                 return event
-            data = await asyncio.wait_for(self.reader.read(65536), 5)
+            data = await asyncio.wait_for(self.reader.read(65536), 60)
             self.ws.receive_data(data or None)
 
     async def roundtrip(self, message: TextMessage | BytesMessage | Ping) -> Any:
@@ -273,7 +273,7 @@ class TestWebSocket:
             assert isinstance(await client.roundtrip(Ping(b"p")), Pong)
             client.writer.write(client.ws.send(CloseConnection(1000)))
             assert isinstance(await client.next(), CloseConnection)
-            assert await asyncio.wait_for(client.reader.read(), 5) == b""
+            assert await asyncio.wait_for(client.reader.read(), 60) == b""
             client.writer.close()
         assert any("established websocket connection" in line for line in pod.log)
 
@@ -301,7 +301,7 @@ class TestWebSocket:
             assert isinstance(event, CloseConnection)
             assert event.code == 1001
             client.writer.write(client.ws.send(event.response()))
-            await asyncio.wait_for(ending, 5)
+            await asyncio.wait_for(ending, 60)
             client.writer.close()
 
     @pytest.mark.parametrize(

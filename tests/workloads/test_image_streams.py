@@ -24,12 +24,12 @@ class TestTcp:
     async def test_the_dialogue(self) -> None:
         async with running(TCP_ECHO_SERVER="1") as pod:
             reader, writer = await asyncio.open_connection("127.0.0.1", pod.port(3000))
-            assert await asyncio.wait_for(reader.readline(), 5) == WELCOME
+            assert await asyncio.wait_for(reader.readline(), 60) == WELCOME
             writer.write(b"PING\r\nunknown\nIS_TLS\nTE")
-            assert await asyncio.wait_for(reader.readline(), 5) == b"PONG\n"
-            assert await asyncio.wait_for(reader.readline(), 5) == b"false\n"
+            assert await asyncio.wait_for(reader.readline(), 60) == b"PONG\n"
+            assert await asyncio.wait_for(reader.readline(), 60) == b"false\n"
             writer.write(b"ST\n")
-            assert json.loads(await asyncio.wait_for(reader.readline(), 5)) == {
+            assert json.loads(await asyncio.wait_for(reader.readline(), 60)) == {
                 "namespace": "ns",
                 "ingress": "ing",
                 "service": "svc",
@@ -45,19 +45,19 @@ class TestTcp:
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", pod.port(8443), ssl=client_tls(), server_hostname="abc.example.com"
             )
-            assert await asyncio.wait_for(reader.readline(), 5) == WELCOME
+            assert await asyncio.wait_for(reader.readline(), 60) == WELCOME
             writer.write(b"IS_TLS\nTEST\n")
-            assert await asyncio.wait_for(reader.readline(), 5) == b"true\n"
-            tls = json.loads(await asyncio.wait_for(reader.readline(), 5))["tls"]
+            assert await asyncio.wait_for(reader.readline(), 60) == b"true\n"
+            tls = json.loads(await asyncio.wait_for(reader.readline(), 60))["tls"]
             assert (tls["version"], tls["serverName"]) == ("TLS 1.3", "abc.example.com")
             writer.close()
 
     async def test_draining_ends_the_connection(self) -> None:
         async with running(TCP_ECHO_SERVER="1") as pod:
             reader, writer = await asyncio.open_connection("127.0.0.1", pod.port(3000))
-            await asyncio.wait_for(reader.readline(), 5)
+            await asyncio.wait_for(reader.readline(), 60)
             await pod.drain()
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
             writer.close()
 
     @given(st.lists(st.binary(max_size=40), max_size=20))
@@ -76,7 +76,7 @@ async def datagram(port: int, data: bytes) -> bytes:
         client.connect(("127.0.0.1", port))
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(client, data)
-        return await asyncio.wait_for(loop.sock_recv(client, 65536), 5)
+        return await asyncio.wait_for(loop.sock_recv(client, 65536), 60)
 
 
 class TestUdp:

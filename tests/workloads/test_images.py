@@ -6,7 +6,7 @@ import pytest
 
 from gatewright.local.workloads.exchange import Request
 from gatewright.local.workloads.gohttp import canonical_name, clean_path, content_type, format_duration, parse_duration
-from gatewright.local.workloads.images import behaviour, is_known, repository
+from gatewright.local.workloads.images import behaviour, repository
 from gatewright.local.workloads.program import Behaviour, Port, Program
 
 
@@ -43,7 +43,7 @@ def test_repositories_are_named_without_registry_port_tag_and_digest_mixups() ->
     ],
 )
 def test_known_images_are_known_wherever_they_are_kept(image: str, known: bool) -> None:
-    assert is_known(image) is known
+    assert behaviour(Program(image)).known is known
 
 
 class TestHttpEcho:

@@ -213,4 +213,4 @@ class TestLog:
         await asyncio.sleep(0)
         log.write("last")
         log.close()
-        assert await asyncio.wait_for(following, 5) == b"before\nafter\nlast\n"
+        assert await asyncio.wait_for(following, 60) == b"before\nafter\nlast\n"

@@ -33,7 +33,7 @@ async def test_a_grpc_backend_rolls_out_without_a_failed_call(edge: Edge) -> Non
                     if endpoint not in channels:
                         channels[endpoint] = grpc.aio.insecure_channel(f"{endpoint[0]}:{endpoint[1]}")
                     echo = channels[endpoint].unary_unary("/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/Echo")
-                    call = echo(b"", timeout=5)
+                    call = echo(b"", timeout=60)
                     outcomes.add(await call.code())
 
         calling = asyncio.create_task(calls())
@@ -115,7 +115,7 @@ async def test_a_pod_waits_for_the_secret_of_its_volume_and_serves_tls_with_it(e
         context = ssl.create_default_context(cadata=pair.certificate.decode())
         reader, writer = await asyncio.open_connection(*endpoint, ssl=context, server_hostname="abc.example.com")
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert b'"serverName": "abc.example.com"' in await asyncio.wait_for(reader.read(), 5)
+        assert b'"serverName": "abc.example.com"' in await asyncio.wait_for(reader.read(), 60)
         writer.close()
 
 
@@ -149,7 +149,7 @@ async def test_ports_of_every_kind_are_probed_and_become_endpoints(edge: Edge) -
             client.setblocking(False)
             client.connect(endpoint)
             await asyncio.get_running_loop().sock_sendall(client, b"probe")
-            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), 5)
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), 60)
             assert json.loads(answer)["request"] == "probe"
         also = service("web-udp", 90, selector="web")
         also["spec"]["ports"][0]["protocol"] = "UDP"

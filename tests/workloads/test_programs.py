@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import stat
@@ -17,6 +18,7 @@ from tests.workloads.live_edge import Edge, deployment, get, service
 
 from gatewright.cluster import Client
 from gatewright.cluster.errors import ApiError
+from gatewright.local.private import write_private
 from gatewright.local.workloads import Programs, Workloads
 from gatewright.local.workloads import programs as programs_module
 from gatewright.local.workloads.process import Process
@@ -63,7 +65,7 @@ async def lines(running: Workloads, name: str, until: Iterable[str]) -> list[str
         tail = since = None
 
     wanted, found = set(until), []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         async for chunk in running.logs(Query()):
             found += chunk.decode().splitlines()
             if wanted <= set(found):
@@ -189,7 +191,19 @@ async def test_it_waits_for_its_service_account(edge: Edge, tmp_path: Path) -> N
         await edge.until(lambda: edge.pods[Key("default", "real")].status.phase == "Running")
 
 
-async def test_its_token_is_renewed(edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_token_is_renewed_even_after_a_full_disk(
+    edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(path: Path, content: bytes) -> None:
+        written.append(path)
+        if [each.name for each in written].count("token") == 2 and path.name == "token":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_private(path, content)
+
+    monkeypatch.setattr(programs_module, "write_private", write)
+    monkeypatch.setattr(programs_module, "_AGAIN", 0.01)
     monkeypatch.setattr(programs_module, "_RENEWED_AFTER", 0.00001)
     async with workloads(edge, tmp_path) as running:
         await edge.client.create(pod("real", "serve", "8080"))
@@ -199,7 +213,7 @@ async def test_its_token_is_renewed(edge: Edge, tmp_path: Path, monkeypatch: pyt
         (kubeconfig,) = [Path(line.split()[1]) for line in said if line.startswith("kubeconfig")]
         token = kubeconfig.with_name("token")
         first = token.read_text()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while token.read_text() == first:  # noqa: ASYNC110 - a file tells nobody that it has changed
                 await asyncio.sleep(0.02)
         async with Client.connect(kubeconfig) as client:
@@ -228,7 +242,7 @@ asyncio.run(main())
     async def gone() -> None:
         ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(program, ended.set)
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
         asyncio.get_running_loop().remove_reader(program)
 
     asyncio.run(gone())

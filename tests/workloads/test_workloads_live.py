@@ -178,12 +178,12 @@ async def test_kubectl_rollout_scale_undo_and_logs(edge: Edge) -> None:
     async with Workloads(edge.client, addresses=edge.addresses) as workloads:
         edge.server.logs.register(workloads.logs)
         await edge.client.create(deployment("app", 2, "-text=x"))
-        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=15s")
+        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=60s")
         assert "server is listening on :5678" in await edge.kubectl("logs", "deploy/app")
         await edge.kubectl("scale", "deploy/app", "--replicas=3")
         await edge.kubectl("rollout", "restart", "deploy/app")
-        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=15s")
+        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=60s")
         await edge.kubectl("rollout", "undo", "deploy/app")
-        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=15s")
+        assert "successfully rolled out" in await edge.kubectl("rollout", "status", "deploy/app", "--timeout=60s")
         history = await edge.kubectl("rollout", "history", "deploy/app")
         assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["2", "3"]
