@@ -174,8 +174,7 @@ async def test_deletion_takes_the_highest_wave_first_and_waits(there: Stand) -> 
         await there.apply(application())
         await there.until(settled)
         await there.client.delete(APPLICATION, Key("argocd", "app"))
-        status = await there.until(lambda s: s["health"]["status"] == "Progressing")
-        assert status["health"]["message"] == "waits for the deletion of ConfigMap/held"
+        await there.until(lambda s: s["health"]["status"] == "Progressing")
         assert there.done[2:] == ["delete ConfigMap/held"]
         await there.client.patch(ConfigMap, Key("demo", "held"), {"metadata": {"finalizers": None}})
         await there.gone()
@@ -210,10 +209,8 @@ async def test_an_app_of_apps_waits_for_its_children_where_argocd_cm_says_how_th
     async with there.argo():
         await there.apply(settings)
         await there.apply(root)
-        why = (
-            "waiting for healthy state of argoproj.io/Application/one: apps/Deployment/d: Waiting for rollout to finish"
-        )
-        await there.until(lambda s: s.get("operationState", {}).get("message", "").startswith(why))
+        why = "waiting for healthy state of argoproj.io/Application/one"
+        await there.until(lambda s: s.get("operationState", {}).get("message") == why)
         assert there.done == ["Application/one", "Deployment/d"]
         await there.patch_status("apps/v1", "Deployment", "d", AVAILABLE)
         await there.until(settled)
@@ -227,6 +224,36 @@ async def test_an_app_of_apps_waits_for_its_children_where_argocd_cm_says_how_th
             "delete Application/one",
             "delete Deployment/d",
         ]
+
+
+async def test_how_each_object_fares_is_told_where_the_parameters_say_so(there: Stand) -> None:
+    there.write({"app/d.yaml": [deployment("d"), config_map("c")]})
+    parameters = config_map("argocd-cmd-params-cm")
+    parameters["metadata"]["namespace"] = "argocd"
+    async with there.argo():
+        await there.apply(application())
+        status = await there.until(lambda s: s.get("sync", {}).get("status") == "Synced")
+        assert status["health"].keys() == {"status", "lastTransitionTime"}
+        assert status["resourceHealthSource"] == "appTree"
+        assert not any("health" in each for each in status["resources"])
+        parameters["data"] = {"controller.resource.health.persist": "true"}
+        await there.apply(parameters)
+        status = await there.until(lambda s: "resourceHealthSource" not in s)
+        told = {each["kind"]: each.get("health", {}) for each in status["resources"]}
+        assert told["ConfigMap"] == {}
+        assert told["Deployment"]["status"] == "Progressing"
+        assert told["Deployment"]["message"].startswith("Waiting for rollout to finish")
+
+
+async def test_an_object_that_is_missing_makes_its_application_no_less_healthy(there: Stand) -> None:
+    there.write({"app/a.yaml": [config_map("a"), deployment("d")]})
+    async with there.argo():
+        await there.apply(application(syncPolicy={}))
+        status = await there.until(lambda s: s.get("sync", {}).get("status") == "OutOfSync")
+        assert status["health"]["status"] == "Missing"  # none of them is there
+        await there.sync(resources=[{"kind": "ConfigMap", "name": "a"}])
+        status = await there.until(lambda s: s["health"]["status"] == "Healthy")
+        assert status["sync"]["status"] == "OutOfSync"
 
 
 async def test_an_app_of_apps_doesnt_wait_without_that(there: Stand) -> None:
@@ -305,7 +332,7 @@ async def test_a_project_goes_when_its_last_application_has_gone(there: Stand) -
         assert await there.get("argoproj.io/v1alpha1", "AppProject", "team", "argocd") is not None
         await there.client.delete(APPLICATION, Key("argocd", "app"))
         await there.gone()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await there.get("argoproj.io/v1alpha1", "AppProject", "team", "argocd") is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -481,7 +508,7 @@ async def test_a_refresh_is_made_and_taken_off_the_list(there: Stand) -> None:
         await there.apply(application())
         await there.until(settled)
         await there.merge({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "hard"}}})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (found := there.applications.get(Key("argocd", "app"))) and found.metadata.annotations:
                 there.changed.clear()
                 await there.changed.wait()

@@ -1,13 +1,16 @@
-"""Health as Argo CD's built-in checks have it."""
+"""Health as Argo CD v3.5's checks have it, and as the Lua of deploy/gitops/argocd does."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gatewright.local.argocd.health import Status, customized, health, unknown_checks, worst
 
+ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = frozenset({("argoproj.io", "Application"), ("gatewright.dev", "EdgeBinding")})
 GATEWAY = "gateway.networking.k8s.io/v1"
 
@@ -25,6 +28,23 @@ _DAEMONS = {"observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumber
 _WAITING = {"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}]}
 _OK = (_condition("Accepted"), _condition("Programmed"))
 _ROUTE = (_condition("Accepted"), _condition("ResolvedRefs"))
+_APPLICATIONS: list[tuple[dict[str, Any], str]] = [
+    ({}, "Progressing"),
+    ({"health": {}}, "Progressing"),
+    *(({"health": {"status": status}}, status) for status in ("Healthy", "Progressing", "Missing", "Degraded")),
+]
+_BINDINGS: list[tuple[dict[str, Any], str]] = [
+    ({}, "Progressing"),
+    ({"conditions": [_condition("Bound")]}, "Healthy"),
+    ({"conditions": [_condition("Bound", generation=1)]}, "Progressing"),
+    ({"conditions": [_condition("Bound", "Unknown", "Pending")]}, "Progressing"),
+    ({"conditions": [_condition("Healthy", "False"), _condition("Bound")]}, "Healthy"),
+    ({"conditions": [_condition("Bound", "False", "TargetGroupNotFound")]}, "Degraded"),
+    *(
+        ({"conditions": [_condition("Bound", "False", reason)]}, "Progressing")
+        for reason in ("NoAddress", "NoEndpoints", "Registering")
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -58,37 +78,42 @@ _ROUTE = (_condition("Accepted"), _condition("ResolvedRefs"))
             *({"conditions": [_condition("Established"), _condition("NamesAccepted")]}, "Healthy"),
         ),
         (GATEWAY, "GatewayClass", {}, {"conditions": [_condition("Accepted")]}, "Healthy"),
+        (GATEWAY, "GatewayClass", {}, {"conditions": [_condition("Accepted", generation=1)]}, "Progressing"),
+        (GATEWAY, "GatewayClass", {}, {"conditions": [_condition("Accepted", "Unknown")]}, "Progressing"),
+        (GATEWAY, "GatewayClass", {}, {"conditions": [_condition("Accepted", "False")]}, "Degraded"),
         (GATEWAY, "Gateway", {}, {}, "Progressing"),
         (GATEWAY, "Gateway", {}, {"conditions": list(_OK)}, "Healthy"),
-        (GATEWAY, "Gateway", {}, {"conditions": [_OK[0], _condition("Programmed", "False", "Invalid")]}, "Degraded"),
-        (
-            *(GATEWAY, "Gateway", {}),
-            *({"conditions": [_OK[0], _condition("Programmed", "False", "AddressNotAssigned")]}, "Progressing"),
+        (GATEWAY, "Gateway", {}, {"conditions": [_condition("Accepted", "False"), _OK[1]]}, "Degraded"),
+        # Not programmed is on its way, whatever the reason is.
+        (GATEWAY, "Gateway", {}, {"conditions": [_OK[0], _condition("Programmed", "False", "Invalid")]}, "Progressing"),
+        (GATEWAY, "Gateway", {}, {"conditions": [_OK[0], _condition("Programmed", "Unknown")]}, "Progressing"),
+        *(
+            (GATEWAY, "Gateway", {}, {"conditions": list(_OK), "listeners": [{"name": "l", "conditions": [told]}]}, how)
+            for told, how in (
+                (_condition("ResolvedRefs", "False"), "Degraded"),
+                (_condition("Accepted", "False"), "Degraded"),
+                (_condition("Programmed", "False"), "Progressing"),
+                (_condition("Conflicted", "False"), "Healthy"),
+            )
         ),
-        (
-            *(GATEWAY, "Gateway", {}),
-            {
-                "conditions": list(_OK),
-                "listeners": [{"name": "l", "conditions": [_condition("ResolvedRefs", "False")]}],
-            },
-            "Degraded",
+        *(
+            (GATEWAY, kind, {"parentRefs": [{}, {}]}, {"parents": parents}, how)
+            for kind in ("HTTPRoute", "GRPCRoute")
+            for parents, how in (
+                ([], "Progressing"),
+                ([_parent()], "Progressing"),
+                ([_parent(*_ROUTE)], "Healthy"),  # one parent that told of it is enough
+                ([_parent(_ROUTE[0], _condition("ResolvedRefs", "False"))], "Degraded"),
+                ([_parent(*_ROUTE), _parent(_condition("Accepted", "False"))], "Degraded"),
+                ([_parent(_condition("Accepted", "False", generation=1))], "Progressing"),
+            )
         ),
-        (GATEWAY, "HTTPRoute", {"parentRefs": [{}]}, {}, "Progressing"),
-        (GATEWAY, "HTTPRoute", {"parentRefs": [{}]}, {"parents": [_parent(*_ROUTE)]}, "Healthy"),
-        (GATEWAY, "HTTPRoute", {"parentRefs": [{}, {}]}, {"parents": [_parent(*_ROUTE)]}, "Progressing"),
-        (
-            *(GATEWAY, "HTTPRoute", {"parentRefs": [{}]}),
-            *({"parents": [_parent(_ROUTE[0], _condition("ResolvedRefs", "False"))]}, "Degraded"),
-        ),
-        (
-            *(GATEWAY, "HTTPRoute", {"parentRefs": [{}]}),
-            *({"parents": [_parent(_condition("Accepted", generation=1), _ROUTE[1])]}, "Progressing"),
-        ),
-        ("argoproj.io/v1alpha1", "Application", {}, {}, "Progressing"),
-        ("argoproj.io/v1alpha1", "Application", {}, {"health": {"status": "Degraded"}}, "Degraded"),
-        ("gatewright.dev/v1alpha1", "EdgeBinding", {}, {"conditions": [_condition("Bound")]}, "Healthy"),
-        ("gatewright.dev/v1alpha1", "EdgeBinding", {}, {"conditions": [_condition("Bound", "False")]}, "Degraded"),
-        ("gatewright.dev/v1alpha1", "EdgeBinding", {}, {}, "Progressing"),
+        (GATEWAY, "TLSRoute", {}, {"parents": [_parent(_condition("Accepted", "False"))]}, None),
+        (GATEWAY, "BackendTLSPolicy", {}, {}, "Progressing"),
+        (GATEWAY, "BackendTLSPolicy", {}, {"ancestors": [_parent(*_ROUTE)]}, "Healthy"),
+        (GATEWAY, "BackendTLSPolicy", {}, {"ancestors": [_parent(_condition("Accepted", "False"))]}, "Degraded"),
+        *(("argoproj.io/v1alpha1", "Application", {}, status, how) for status, how in _APPLICATIONS),
+        *(("gatewright.dev/v1alpha1", "EdgeBinding", {}, status, how) for status, how in _BINDINGS),
     ],
 )
 def test_checks(
@@ -103,6 +128,21 @@ def test_checks(
     }
     found = health(obj, APPLICATION)
     assert (found and found.status) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        *(("argoproj.io_Application", *case) for case in _APPLICATIONS),
+        *(("gatewright.dev_EdgeBinding", *case) for case in _BINDINGS),
+    ],
+)
+def test_the_lua_of_argocd_cm_says_the_same(kind: str, status: dict[str, Any], expected: str) -> None:
+    lua = pytest.importorskip("lupa", reason="lupa, which runs Lua, isn't installed").LuaRuntime()
+    settings = yaml.safe_load((ROOT / "deploy" / "gitops" / "argocd" / "argocd-cm.yaml").read_text())["data"]
+    obj = {"metadata": {"name": "x", "generation": 2}, "status": status}
+    lua.globals().obj = lua.table_from(obj, recursive=True)
+    assert lua.execute(settings[f"resource.customizations.health.{kind}"])["status"] == expected
 
 
 def test_an_application_has_no_health_unless_argocd_cm_says_so() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from gatewright.local import tools
+from gatewright.local.argocd import install
 from gatewright.local.argocd.builds import SourceError
 from gatewright.local.argocd.install import manifests
 
@@ -51,3 +53,13 @@ def test_a_folder_without_upstreams_url_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("argo-cd", "something-else"))
     with pytest.raises(SourceError, match=r"expected the URL of a version's manifests/install.yaml"):
         manifests(folder)
+
+
+def test_a_kustomize_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "kustomize"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(install, "_SECONDS", 0.2)
+    with pytest.raises(SourceError, match=r"kustomize.* timed out after 0\.2 seconds"):
+        manifests(FOLDER)

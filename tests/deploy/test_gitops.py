@@ -34,6 +34,22 @@ BACKENDS = ("gateway-health", *TEAMS.values())
 THERE_ALREADY = {"argocd", "default", "kube-system"}
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 ISTIO = "istio.io/gateway-controller"
+ISTIO_VALUES = {  # of those in values.yaml; any other one, a chart leaves aside without a word
+    "base": {"profile", "defaultRevision", "base", "experimental", "global"},
+    "istiod": {
+        *("profile", "affinity", "autoscaleEnabled", "autoscaleMax", "autoscaleMin", "deploymentAnnotations", "env"),
+        *("global", "meshConfig", "nodeSelector", "pdb", "podAnnotations", "podLabels", "replicaCount", "resources"),
+        *("rollingMaxSurge", "rollingMaxUnavailable", "tolerations", "topologySpreadConstraints", "traceSampling"),
+    },
+    "cni": {
+        *("profile", "affinity", "ambient", "cniBinDir", "cniConfDir", "cniConfFileName", "cniNetnsDir", "env"),
+        *("excludeNamespaces", "global", "podAnnotations", "podLabels", "resources", "tolerations", "updateStrategy"),
+    },
+    "ztunnel": {
+        *("profile", "annotations", "env", "global", "labels", "logLevel", "meshConfig", "podAnnotations"),
+        *("podLabels", "resources", "tolerations", "updateStrategy"),
+    },
+}
 GATEWAY_ACCOUNT = "shared-gateway-istio"  # Istio's, for Gateway shared-gateway of class istio
 
 CONFINED = {
@@ -224,6 +240,22 @@ def test_what_is_the_platforms_own_runs_on_system_nodes_and_applications_do_not(
     istiod = children("aws-chained")["istiod"]["spec"]["source"]["helm"]["valuesObject"]
     assert istiod["nodeSelector"]["role"] == "system"
     assert istiod["tolerations"][0]["key"] == "CriticalAddonsOnly"
+
+
+@pytest.mark.parametrize("overlay", ["aws-chained", "azure-chained"])
+def test_istios_charts_know_the_values_that_they_are_given(overlay: str) -> None:
+    charts = {
+        source["chart"]: source
+        for source in (each["spec"]["source"] for each in children(overlay).values())
+        if "chart" in source
+    }
+    assert charts.keys() == ISTIO_VALUES.keys()
+    for name, source in charts.items():
+        # Of another minor version the names above are to be looked up anew.
+        assert source["targetRevision"].startswith("1.31."), name
+        values = source["helm"]["valuesObject"]
+        assert values["profile"] == "ambient"
+        assert values.keys() <= ISTIO_VALUES[name]
 
 
 @pytest.mark.parametrize("overlay", ["aws-chained", "azure-chained"])
@@ -485,8 +517,11 @@ def test_argo_cd_is_pinned_runs_on_system_nodes_and_waits_for_applications() -> 
     assert "resource.customizations.health.argoproj.io_Application" in data
     assert "resource.customizations.health.gatewright.dev_EdgeBinding" in data
     assert objects["AppProject", "default"]["spec"]["destinations"] == []
+    parameters = objects["ConfigMap", "argocd-cmd-params-cm"]["data"]
     # Without it a route is out of sync by its default values, for ever (argoproj/argo-cd issue 22151).
-    assert objects["ConfigMap", "argocd-cmd-params-cm"]["data"]["controller.diff.server.side"] == "true"
+    assert parameters["controller.diff.server.side"] == "true"
+    # Without it nobody could say of which object an Application waits (Argo CD, "v2.14 to 3.0").
+    assert parameters["controller.resource.health.persist"] == "true"
 
 
 # --- the files -------------------------------------------------------------------------------------------------------

@@ -57,8 +57,11 @@ def test_strict_takes_only_the_mesh() -> None:
 
 
 def test_a_pod_can_be_out_of_its_namespaces_mesh() -> None:
+    strict = Policies(authentication=[authentication("STRICT")])
     out = POD._replace(labels={"istio.io/dataplane-mode": "none"})
-    assert refusal(OUTSIDE, out, 8080, Policies(authentication=[authentication("STRICT")])) == ""
+    assert refusal(OUTSIDE, out, 8080, strict) == ""
+    # By any other value it isn't: the plugin's selectors say `NotIn [none]`.
+    assert refusal(OUTSIDE, POD._replace(labels={"istio.io/dataplane-mode": "off"}), 8080, strict)
 
 
 ONE, TWO = ({"selector": {"matchLabels": {"app": app}}} for app in ("one", "two"))
@@ -99,6 +102,12 @@ def allow(*principals: str) -> dict[str, Any]:
         ({"rules": [{"from": [{"source": {"namespaces": ["edge"]}}]}]}, True, False),
         ({"rules": [{"from": [{"source": {"notNamespaces": ["edge"]}}]}]}, False, True),
         ({"rules": [{"from": [{"source": {"serviceAccounts": ["edge/gw-istio"]}}]}]}, True, False),
+        ({"rules": [{"when": [{"key": "source.namespace", "values": ["edge"]}]}]}, True, False),
+        ({"rules": [{"when": [{"key": "source.principal", "notValues": ["*/sa/gw-istio"]}]}]}, False, True),
+        ({"rules": [{"when": [{"key": "source.ip", "values": ["203.0.113.0/24"]}]}]}, False, False),
+        ({"rules": [{"when": [{"key": "destination.port", "values": ["8080"]}]}]}, True, True),
+        ({"rules": [{"when": [{"key": "request.headers[x]", "values": ["y"]}]}]}, False, False),
+        ({"action": "DENY", "rules": [{"when": [{"key": "request.headers[x]", "values": ["y"]}]}]}, False, False),
         ({"rules": [{"to": [{"operation": {"ports": ["8080"]}}]}]}, True, True),
         ({"rules": [{"to": [{"operation": {"ports": ["9090"]}}]}]}, False, False),
         ({"rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}, False, False),  # HTTP: ztunnel can't tell
@@ -116,6 +125,15 @@ def test_authorization(spec: dict[str, Any], gateway: bool, other: bool) -> None
     everywhere = Policies(authorization=[authorization("istio-system", **spec)])
     assert (refusal(peer(GATEWAY), POD, 8080, everywhere) == "") is gateway
     assert refusal(peer(GATEWAY), POD, 8080, Policies(authorization=[authorization("team-b", **spec)])) == ""
+
+
+def test_a_service_account_without_a_namespace_is_of_the_policys_own() -> None:
+    policies = Policies(
+        authorization=[authorization(rules=[{"from": [{"source": {"serviceAccounts": ["gw-istio"]}}]}])]
+    )
+    neighbour = GATEWAY._replace(namespace="team-a")
+    assert refusal(peer(neighbour), POD, 8080, policies) == ""
+    assert refusal(peer(GATEWAY), POD, 8080, policies) != ""
 
 
 def test_who_comes_in_the_clear_has_no_name() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gatewright.model.istio import (
     MODE_LABEL,
@@ -39,7 +39,8 @@ class Workload(NamedTuple):
     @property
     def in_mesh(self) -> bool:
         """Whether a ztunnel stands before it."""
-        return self.labels.get(MODE_LABEL, self.namespace_labels.get(MODE_LABEL)) == "ambient"
+        mode = self.labels.get(MODE_LABEL)
+        return mode == "ambient" or (mode != "none" and self.namespace_labels.get(MODE_LABEL) == "ambient")
 
     @property
     def principal(self) -> str:
@@ -164,11 +165,13 @@ def _unauthorized(
     ]
     for policy in applying:
         # What it says of HTTP can't be seen here, so a denial is taken without it: rather too much than too little.
-        if policy.spec.action == "DENY" and any(_holds(rule, address, client, port) for rule in policy.spec.rules):
+        if policy.spec.action == "DENY" and any(
+            _holds(rule, policy.namespace, address, client, port) for rule in policy.spec.rules
+        ):
             return f"AuthorizationPolicy {policy.key} denies it"
     allowing = [policy for policy in applying if policy.spec.action == "ALLOW"]
     if not allowing or any(
-        not _speaks_http(rule) and _holds(rule, address, client, port)
+        not _speaks_http(rule) and _holds(rule, policy.namespace, address, client, port)
         for policy in allowing
         for rule in policy.spec.rules
     ):
@@ -186,17 +189,36 @@ def _speaks_http(rule: Rule) -> bool:
             (s.request_principals, s.not_request_principals, s.remote_ip_blocks, s.not_remote_ip_blocks) != ((),) * 4
             for s in sources
         )
-        or bool(rule.when)
+        or any(condition.get("key") not in (_PORT, *_OF_SOURCE) for condition in rule.when)
     )
 
 
-def _holds(rule: Rule, address: str, client: Workload | None, port: int) -> bool:
-    return (not rule.from_ or any(_is_source(each.source, address, client) for each in rule.from_)) and (
-        not rule.to or any(_is_operation(each.operation, port) for each in rule.to)
+def _holds(rule: Rule, namespace: str, address: str, client: Workload | None, port: int) -> bool:
+    """Whether a rule holds, of a policy in `namespace`."""
+    return (
+        (not rule.from_ or any(_is_source(each.source, namespace, address, client) for each in rule.from_))
+        and (not rule.to or any(_is_operation(each.operation, port) for each in rule.to))
+        and all(_meets(condition, namespace, address, client, port) for condition in rule.when)
     )
 
 
-def _is_source(source: Source, address: str, client: Workload | None) -> bool:
+_PORT: Final = "destination.port"
+_OF_SOURCE: Final = {"source.ip": "ip_blocks", "source.namespace": "namespaces", "source.principal": "principals"}
+
+
+def _meets(condition: Mapping[str, Any], namespace: str, address: str, client: Workload | None, port: int) -> bool:
+    """Whether a condition is met. One that can't be seen here is, as denials are taken without it."""
+    key, values = condition.get("key", ""), tuple(condition.get("values") or ())
+    others = tuple(condition.get("notValues") or ())
+    if key == _PORT:
+        return _is_operation(Operation(ports=values, not_ports=others), port)
+    field = _OF_SOURCE.get(key)
+    if field is None:
+        return True
+    return _is_source(Source(**{field: values, f"not_{field}": others}), namespace, address, client)
+
+
+def _is_source(source: Source, own: str, address: str, client: Workload | None) -> bool:
     principal = client.principal if client else ""
     namespace = client.namespace if client else ""
     account = f"{client.namespace}/{client.service_account}" if client else ""
@@ -206,12 +228,17 @@ def _is_source(source: Source, address: str, client: Workload | None) -> bool:
             not _matches(principal, source.not_principals),
             not source.namespaces or _matches(namespace, source.namespaces),
             not _matches(namespace, source.not_namespaces),
-            not source.service_accounts or account in source.service_accounts,
-            not account or account not in source.not_service_accounts,
+            not source.service_accounts or account in _accounts(source.service_accounts, own),
+            not account or account not in _accounts(source.not_service_accounts, own),
             not source.ip_blocks or _within(address, source.ip_blocks),
             not _within(address, source.not_ip_blocks),
         )
     )
+
+
+def _accounts(names: Iterable[str], own: str) -> set[str]:
+    """ServiceAccounts with their namespaces; without one it is the policy's."""
+    return {name if "/" in name else f"{own}/{name}" for name in names}
 
 
 def _is_operation(operation: Operation, port: int) -> bool:

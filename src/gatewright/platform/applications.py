@@ -1,4 +1,4 @@
-"""What Argo CD's Applications say of themselves: which are ready, which one hangs, and what of it isn't well. Pure."""
+"""What Argo CD's Applications say of themselves: which are ready, which one hangs, what of it isn't well. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     wave: int
     sync: str
     health: str
-    health_message: str
     phase: str
     problems: tuple[str, ...]
     """What it says is wrong: errors among its conditions, and why its last operation failed or goes on."""
@@ -52,6 +51,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool
     """Whether its state is that of what its spec now says."""
     deleting: bool
+    obstructed: bool
+    """Whether a sync of what it was before goes on, after which alone Argo CD turns to what it is to be now."""
 
     @property
     def ready(self) -> bool:
@@ -68,7 +69,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """Its state on one line, with the first of what is wrong."""
         state = f"{self.sync}, {self.health}" if self.seen else "not yet looked at by Argo CD"
-        why = next(iter((*self.problems, *map(str, self.parts))), self.health_message)
+        why = next(iter((*self.problems, *map(str, self.parts))), "")
         return f"{self.name} ({state})" + (f": {why.splitlines()[0][:200]}" if why else "")
 
 
@@ -84,7 +85,6 @@ def read_application(raw: Json) -> Application:
         wave=_wave(metadata.get("annotations") or {}),
         sync=sync.get("status") or "Unknown",
         health=health.get("status") or "Unknown",
-        health_message=health.get("message") or "",
         phase=operation.get("phase") or "",
         problems=tuple(_problems(status)),
         parts=tuple(part for part in parts if not _well(part)),
@@ -92,6 +92,7 @@ def read_application(raw: Json) -> Application:
         well=sum(_well(part) for part in parts),
         seen=_seen(raw.get("spec") or {}, sync.get("comparedTo")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        obstructed=_obstructed(raw),
     )
 
 
@@ -188,6 +189,20 @@ def _problems(status: Json) -> Iterable[str]:
         if failed:
             what = title(result.get("kind", ""), result.get("namespace", ""), result.get("name", ""))
             yield f"{what}: {result.get('message') or result.get('status')}"
+
+
+def _obstructed(raw: Json) -> bool:
+    """Argo CD begins no sync, and finishes no deletion, while a sync runs, which may wait for somebody's health."""
+    status = raw.get("status") or {}
+    operation = status.get("operationState") or {}
+    if operation.get("phase") != "Running":
+        return False
+    if (raw.get("metadata") or {}).get("deletionTimestamp"):
+        return True
+    result, found = operation.get("syncResult"), (status.get("sync") or {}).get("revision")
+    if not isinstance(result, dict):
+        return False  # it has only begun
+    return not _seen(raw.get("spec") or {}, result) or bool(found and result.get("revision") not in (None, "", found))
 
 
 def _seen(spec: Json, compared: Any) -> bool:

@@ -128,8 +128,6 @@ async def explain_application(
     With `nested`, also why the Applications that it makes aren't.
     """
     lines = [f"Application {application.name}: {problem}" for problem in application.problems]
-    if application.health_message:
-        lines.append(f"Application {application.name}: {application.health_message}")
     for part in application.parts[:_MOST]:
         lines.append(f"Application {application.name}: {part}")
         try:

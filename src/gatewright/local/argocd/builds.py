@@ -35,8 +35,10 @@ class Cluster(msgspec.Struct, frozen=True):
 
 async def build_kustomization(source: ApplicationSource, folder: Path) -> str:
     """The objects of a kustomization as YAML, with what the source adds to it. Raises SourceError."""
-    program = tools.find("kustomize")
-    command = [str(program), "build"] if program else [_tool("kubectl", "to build kustomizations"), "kustomize"]
+    try:
+        command = tools.kustomize()
+    except tools.ToolError as error:
+        raise SourceError(str(error)) from error
     added = addition(source.kustomize or Kustomize(), folder)
     if not added:
         return await _run(source.path, *command, str(folder))
@@ -128,7 +130,11 @@ async def build_chart(
     """
     helm = source.helm or Helm()
     namespace = helm.namespace or application.spec.destination.namespace or "default"
-    command = [_tool("helm", "to render charts"), "template", helm.release_name or application.name, str(folder)]
+    try:
+        program = tools.need("helm", "to render charts")
+    except tools.ToolError as error:
+        raise SourceError(str(error)) from error
+    command = [str(program), "template", helm.release_name or application.name, str(folder)]
     command += ["--namespace", namespace, "--kube-version", helm.kube_version or cluster.version]
     for version in helm.api_versions or cluster.api_versions:
         command += ["--api-versions", version]
@@ -179,13 +185,6 @@ def value_file(name: str, root: Path, folder: Path, values: Mapping[str, Path]) 
     if not any(file.is_relative_to(allowed) for allowed in values.values()):
         raise SourceError(f"helm.valueFiles: {name}: is outside of the repository")
     return file
-
-
-def _tool(name: str, purpose: str) -> str:
-    try:
-        return str(tools.need(name, purpose))
-    except tools.ToolError as error:
-        raise SourceError(str(error)) from error
 
 
 @contextlib.contextmanager

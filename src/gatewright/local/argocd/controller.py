@@ -20,7 +20,7 @@ from gatewright.local.argocd.builds import Cluster
 from gatewright.local.argocd.comparison import Comparison
 from gatewright.local.argocd.definitions import definitions
 from gatewright.local.argocd.folders import FolderWatch
-from gatewright.local.argocd.health import Health, Status
+from gatewright.local.argocd.health import Status
 from gatewright.local.argocd.live import Kinds, LiveState
 from gatewright.local.argocd.operations import Begin, automatic, failed
 from gatewright.local.argocd.picture import Looking, Picture
@@ -42,6 +42,7 @@ REFRESH: Final = "argocd.argoproj.io/refresh"
 """An annotation that asks for a comparison from nothing; it is taken away when that was made."""
 
 _CONFIGURATION: Final = "argocd-cm"
+_PARAMETERS: Final = "argocd-cmd-params-cm"
 _CLUSTER_SECONDS: Final = 5.0  # how long what charts may ask of the cluster is believed
 _DEFINITIONS_MANAGER: Final = "gatewright-argocd"
 
@@ -92,13 +93,7 @@ class ArgoCD:
             await stack.enter_async_context(self._live)
             await stack.enter_async_context(self._folders)
             reflectors = Reflectors(
-                Reflector(
-                    self._client,
-                    ConfigMap,
-                    self._configuration,
-                    namespace=NAMESPACE,
-                    field_selector=f"metadata.name={_CONFIGURATION}",
-                ),
+                Reflector(self._client, ConfigMap, self._configuration, namespace=NAMESPACE),
                 Reflector(self._client, AppProject, self._projects, namespace=NAMESPACE, kind=APP_PROJECT),
                 Reflector(self._client, Application, self._applications, namespace=NAMESPACE, kind=APPLICATION),
             )
@@ -254,8 +249,7 @@ class ArgoCD:
             state = application.status.get("operationState")
             if state is not None and state["phase"] == "Running":
                 state = statuses.ended(state, "Failed", "the Application is being deleted")
-            fares = Health(Status.PROGRESSING, f"waits for the deletion of {left[0]}")
-            await self._write(application, seen, "", conditions, state, fares=fares)
+            await self._write(application, seen, "", conditions, state, fares=Status.PROGRESSING)
             if trouble:
                 self._reconciler.enqueue_later(application.key, SELF_HEAL_PAUSE / self._pace)
             return
@@ -293,15 +287,15 @@ class ArgoCD:
         return projects.DEFAULT if found is None and name in ("", "default") else found
 
     def _customizations(self) -> frozenset[tuple[str, str]]:
-        return health.customized(self._data())
+        return health.customized(self._data(_CONFIGURATION))
 
     def _remarks(self) -> list[tuple[str, str]]:
         unknown = health.unknown_checks(self._customizations())
         text = "argocd-cm brings a health check that isn't evaluated here: "
         return [("NotRehearsed", f"{text}{', '.join(unknown)}")] if unknown else []
 
-    def _data(self) -> dict[str, str]:
-        found = self._configuration.get(Key(NAMESPACE, _CONFIGURATION))
+    def _data(self, name: str) -> dict[str, str]:
+        found = self._configuration.get(Key(NAMESPACE, name))
         return dict(found.data or {}) if found is not None else {}
 
     async def _cluster(self) -> Cluster:
@@ -350,14 +344,20 @@ class ArgoCD:
         conditions: Sequence[tuple[str, str]],
         state: Json | None,
         history: list[Json] | None = None,
-        fares: Health | None = None,
+        fares: Status | None = None,
     ) -> None:
         """Write the status where it isn't what it was."""
         current = self._current(application.key)
         if current is None or current.metadata.uid != application.metadata.uid:
             return
         fresh = statuses.status(
-            msgspec.structs.replace(application, status=current.status), seen, revision, conditions, state, fares
+            msgspec.structs.replace(application, status=current.status),
+            seen,
+            revision,
+            conditions,
+            state,
+            fares,
+            inline=self._data(_PARAMETERS).get("controller.resource.health.persist") == "true",
         )
         if history is not None:
             fresh["history"] = history

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import structlog
 from watchfiles import awatch
+
+from gatewright.cluster import end
 
 _log = structlog.get_logger(__name__)
 
@@ -40,9 +41,7 @@ class FolderWatch:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def _run(self) -> None:
         while True:

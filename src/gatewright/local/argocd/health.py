@@ -1,7 +1,8 @@
 """How an object fares, by its kind: Argo CD's resource health, and what becomes of it for a whole Application.
 
-The checks are Argo CD's built-in ones ("Resource Health" in its documentation). An Application and an EdgeBinding have
-none unless argocd-cm brings it (`resource.customizations.health.GROUP_KIND`); what Lua would say there is said here.
+The checks are those of Argo CD v3.5, but for PodDisruptionBudgets, whose status nobody writes here. An Application and
+an EdgeBinding have none unless argocd-cm brings it (`resource.customizations.health.GROUP_KIND`); what the Lua of
+`deploy/gitops/argocd` says there is said here.
 """
 
 from __future__ import annotations
@@ -214,63 +215,92 @@ def _definition(obj: Mapping[str, Any]) -> Health:
     return HEALTHY
 
 
-def _by_conditions(obj: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]], needed: tuple[str, ...]) -> Health:
-    """Degraded by a condition that is False, Progressing until each is told for the newest generation."""
-    generation = int(obj["metadata"].get("generation", 0))
+_Conditions = Iterable[Mapping[str, Any]]
+
+
+def _generation(obj: Mapping[str, Any], conditions: _Conditions) -> bool:
+    """Whether conditions were all told of the newest generation; one without a generation is believed."""
+    newest = obj["metadata"].get("generation")
+    return all(condition.get("observedGeneration", newest) == newest for condition in conditions)
+
+
+def _refused(conditions: _Conditions, types: tuple[str, ...]) -> Health | None:
+    """Degraded by a condition that is False, in the order of `types`."""
     told = {condition.get("type"): condition for condition in conditions}
-    for type_ in needed:
-        condition = told.get(type_)
-        if condition is None or condition.get("status") == "Unknown":
-            said = str((condition or {}).get("message", ""))
-            return Health(Status.PROGRESSING, said or f"waits for condition {type_}")
-        if int(condition.get("observedGeneration", 0)) < generation:
-            return Health(Status.PROGRESSING, f"condition {type_} is of an older generation")
-        if condition.get("status") == "False":
-            waits = condition.get("reason") in ("Pending", "AddressNotAssigned")
-            status = Status.PROGRESSING if waits else Status.DEGRADED
-            return Health(status, f"{type_}: {condition.get('reason', '')}: {condition.get('message', '')}")
-    return HEALTHY
+    for type_ in types:
+        if told.get(type_, {}).get("status") == "False":
+            return Health(Status.DEGRADED, str(told[type_].get("message") or f"Failed condition: {type_}"))
+    return None
+
+
+def _unprogrammed(conditions: _Conditions) -> Health | None:
+    for condition in conditions:
+        if condition.get("type") == "Programmed" and condition.get("status") != "True":
+            return Health(Status.PROGRESSING, str(condition.get("message") or "still being programmed"))
+    return None
 
 
 def _gateway_class(obj: Mapping[str, Any]) -> Health:
-    return _by_conditions(obj, _status(obj).get("conditions") or (), ("Accepted",))
+    for condition in _status(obj).get("conditions") or ():
+        if condition.get("type") == "Accepted" and _generation(obj, (condition,)):
+            known = {"True": Status.HEALTHY, "False": Status.DEGRADED}
+            return Health(known.get(condition.get("status", ""), Status.PROGRESSING), str(condition.get("message", "")))
+    return Health(Status.PROGRESSING, "Waiting for GatewayClass status")
 
 
 def _gateway(obj: Mapping[str, Any]) -> Health:
-    whole = _by_conditions(obj, _status(obj).get("conditions") or (), ("Accepted", "Programmed"))
-    if whole.status is not Status.HEALTHY:
-        return whole
-    for listener in _status(obj).get("listeners") or ():
-        found = _by_conditions(obj, listener.get("conditions") or (), ("ResolvedRefs",))
-        if found.status is not Status.HEALTHY:
-            return Health(found.status, f"listener {listener.get('name')}: {found.message}")
-    return HEALTHY
+    whole: _Conditions = _status(obj).get("conditions") or ()
+    listeners = [listener.get("conditions") or () for listener in _status(obj).get("listeners") or ()]
+    for conditions in (whole, *listeners):
+        found = _refused(conditions, ("ResolvedRefs", "Accepted")) or _unprogrammed(conditions)
+        if found is not None:
+            return found
+    return HEALTHY if whole or listeners else Health(Status.PROGRESSING, "Waiting for Gateway status")
 
 
 def _route(obj: Mapping[str, Any]) -> Health:
-    parents = _status(obj).get("parents") or ()
-    wanted = len(_spec(obj).get("parentRefs") or ())
+    parents = [parent for parent in _status(obj).get("parents") or () if parent.get("conditions")]
+    parents = [parent for parent in parents if _generation(obj, parent["conditions"])]
     for parent in parents:
-        found = _by_conditions(obj, parent.get("conditions") or (), ("Accepted", "ResolvedRefs"))
-        if found.status is not Status.HEALTHY:
+        found = _refused(parent["conditions"], ("ResolvedRefs", "Accepted")) or _unprogrammed(parent["conditions"])
+        if found is not None:
             name = (parent.get("parentRef") or {}).get("name", "")
-            return Health(found.status, f"parent {name}: {found.message}")
-    if len(parents) < wanted:
-        return Health(Status.PROGRESSING, f"{len(parents)} of {wanted} parents have told of it")
-    return HEALTHY
+            return Health(found.status, f"Parent {name}: {found.message}")
+    return HEALTHY if parents else Health(Status.PROGRESSING, f"Waiting for {obj.get('kind')} status")
+
+
+def _backend_tls_policy(obj: Mapping[str, Any]) -> Health:
+    ancestors = [ancestor.get("conditions") or () for ancestor in _status(obj).get("ancestors") or ()]
+    if not any(ancestors) or not all(_generation(obj, conditions) for conditions in ancestors):
+        return Health(Status.PROGRESSING, "Waiting for BackendTLSPolicy status")
+    found = (_refused(conditions, ("Accepted", "ResolvedRefs")) for conditions in ancestors)
+    return next((refused for refused in found if refused is not None), HEALTHY)
 
 
 def _application(obj: Mapping[str, Any]) -> Health:
-    found = _status(obj).get("health") or {}
+    found = (_status(obj).get("health") or {}).get("status")
+    if found is None:
+        return Health(Status.PROGRESSING, "waiting for its first synchronisation")
     try:
-        return Health(Status(found.get("status", "Progressing")), str(found.get("message", "")))
+        return Health(Status(found))
     except ValueError:
         return Health(Status.UNKNOWN)
 
 
+_BINDS = ("NoAddress", "NoEndpoints", "Registering")  # why an EdgeBinding isn't bound yet, as argocd-cm has them
+
+
 def _edge_binding(obj: Mapping[str, Any]) -> Health:
-    conditions = [c for c in _status(obj).get("conditions") or () if c.get("type") == "Bound"]
-    return _by_conditions(obj, conditions, ("Bound",))
+    for condition in _status(obj).get("conditions") or ():
+        if condition.get("type") != "Bound" or not _generation(obj, (condition,)):
+            continue
+        status, message = condition.get("status"), str(condition.get("message", ""))
+        if status == "True":
+            return Health(Status.HEALTHY, message)
+        if status == "False":
+            waits = condition.get("reason") in _BINDS
+            return Health(Status.PROGRESSING if waits else Status.DEGRADED, message)
+    return Health(Status.PROGRESSING, "waiting for the controller")
 
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
@@ -287,7 +317,9 @@ _BUILT_IN: Final[dict[tuple[str, str], Check]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     (_GATEWAY, "GatewayClass"): _gateway_class,
     (_GATEWAY, "Gateway"): _gateway,
-    **{(_GATEWAY, kind): _route for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute")},
+    (_GATEWAY, "HTTPRoute"): _route,
+    (_GATEWAY, "GRPCRoute"): _route,
+    (_GATEWAY, "BackendTLSPolicy"): _backend_tls_policy,
 }
 _CUSTOM: Final[dict[tuple[str, str], Check]] = {
     ("argoproj.io", "Application"): _application,

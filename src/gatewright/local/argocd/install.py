@@ -61,16 +61,12 @@ _ORDER: Final = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount"
 
 
 def _built(folder: Path) -> list[dict[str, Any]]:
-    program = tools.find("kustomize")
     try:
-        command = [str(program), "build"] if program else [str(tools.need("kubectl", "to build kustomizations"))]
-    except tools.ToolError as error:
-        raise SourceError(str(error)) from error
-    if not program:
-        command.append("kustomize")
-    done = subprocess.run(  # noqa: S603 - a program that the user has installed, on a folder of ours
-        [*command, str(folder)], capture_output=True, text=True, check=False, timeout=_SECONDS
-    )
+        done = subprocess.run(  # noqa: S603 - a program that the user has installed, on a folder of ours
+            [*tools.kustomize(), str(folder)], capture_output=True, text=True, check=False, timeout=_SECONDS
+        )
+    except (tools.ToolError, subprocess.TimeoutExpired) as error:
+        raise SourceError(f"deploy/gitops/argocd: {error}") from error
     if done.returncode:
         raise SourceError(f"deploy/gitops/argocd: kustomize failed: {done.stderr.strip()}")
     return [document.value for document in documents(done.stdout) if isinstance(document, Document)]

@@ -58,25 +58,27 @@ def compared_to(application: Application) -> Json:
     return {**sources(application), "destination": _plain(application.spec.destination)}
 
 
-def health_of(seen: Iterable[Seen]) -> Health:
-    """The health of an Application: the worst of its objects'. A message names the object that it comes from."""
-    found: list[tuple[Status, str]] = []
-    for each in seen:
-        if each.wanted is None or annotations_of(each.wanted.content).get(IGNORE_HEALTH) == "true":
-            continue
-        if not each.live:
-            if each.checked:
-                found.append((Status.MISSING, f"{each.id} is missing"))
-        elif each.health is not None:
-            found.append((each.health.status, f"{each.id}: {each.health.message}"))
-    status = worst(status for status, _ in found)
-    if status is Status.HEALTHY:
-        return Health(status)
-    return Health(status, next(message for other, message in found if other is status))
+def health_of(seen: Iterable[Seen]) -> Status:
+    """The health of an Application: the worst of its objects that are there, and Missing where none of them is.
+
+    Child Applications that have never been synced don't count.
+    """
+    wanted = [each for each in seen if each.wanted is not None]
+    if wanted and not any(each.live for each in wanted):
+        return Status.MISSING
+    return worst(
+        each.health.status
+        for each in wanted
+        if each.wanted is not None
+        and each.live
+        and each.health is not None
+        and annotations_of(each.wanted.content).get(IGNORE_HEALTH) != "true"
+        and not (each.id.kind == "Application" and each.health.status in (Status.MISSING, Status.UNKNOWN))
+    )
 
 
-def resource_entry(each: Seen) -> Json:
-    """An entry of `status.resources`."""
+def resource_entry(each: Seen, *, inline: bool) -> Json:
+    """An entry of `status.resources`; `inline`: with the object's health."""
     identity = each.id
     entry: Json = {"version": each.version, "kind": identity.kind, "name": identity.key.name}
     if identity.group:
@@ -89,7 +91,7 @@ def resource_entry(each: Seen) -> Json:
     if each.wanted is None:
         entry["requiresPruning"] = True
     health = each.health if each.live else Health(Status.MISSING) if each.checked else None
-    if health is not None:
+    if inline and health is not None:
         entry["health"] = {"status": str(health.status)} | ({"message": health.message} if health.message else {})
     return entry
 
@@ -100,18 +102,23 @@ def status(
     revision: str,
     conditions: Sequence[tuple[str, str]],
     state: Json | None,
-    fares: Health | None = None,
+    fares: Status | None = None,
+    *,
+    inline: bool,
 ) -> Json:
     """The whole status. `seen` None: nothing could be compared, so what was known of the objects stays.
 
-    `fares`: the health, where it doesn't follow from the objects'.
+    `fares`: the health, where it doesn't follow from the objects'. `inline`: whether objects' health is part of it.
     """
     before = application.status
     result: Json = {
         "sourceType": before.get("sourceType"),
-        "resources": before.get("resources", []) if seen is None else [resource_entry(each) for each in seen],
+        "resources": before.get("resources", [])
+        if seen is None
+        else [resource_entry(each, inline=inline) for each in seen],
+        "resourceHealthSource": None if inline else "appTree",
         "sync": _sync(application, seen, revision),
-        "health": _health(before, fares or (None if seen is None else health_of(seen))),
+        "health": _health(before, fares or (Status.UNKNOWN if seen is None else health_of(seen))),
         "conditions": _conditions(before, conditions),
         "operationState": state,
         "history": before.get("history"),
@@ -135,10 +142,8 @@ def _sync(application: Application, seen: Sequence[Seen] | None, revision: str) 
     return found
 
 
-def _health(before: Mapping[str, Any], found: Health | None) -> Json:
-    fresh: Json = {"status": str(found.status if found else Status.UNKNOWN)}
-    if found is not None and found.message:
-        fresh["message"] = found.message
+def _health(before: Mapping[str, Any], found: Status) -> Json:
+    fresh: Json = {"status": str(found)}
     old = before.get("health") or {}
     same = old.get("status") == fresh["status"] and old.get("lastTransitionTime")
     fresh["lastTransitionTime"] = old["lastTransitionTime"] if same else now()
