@@ -18,7 +18,7 @@ from gatewright.local.aws.endpoint import Clients
 
 
 def ask(aws: EmulatedAws, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=60)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -94,7 +94,7 @@ async def test_a_request_that_is_no_http_is_refused(aws: EmulatedAws) -> None:
     for text in (b"nonsense\r\n\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n"):
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         writer.write(text)
-        assert b"400" in await asyncio.wait_for(reader.read(), 10)
+        assert b"400" in await asyncio.wait_for(reader.read(), 60)
         writer.close()
 
 
@@ -112,6 +112,28 @@ async def test_s3_objects_by_path_and_by_virtual_host(aws: EmulatedAws) -> None:
     assert url.netloc.startswith("logs.s3.localhost:")
     got = await asyncio.to_thread(ask, aws, "GET", f"{url.path}?{url.query}", Host=url.netloc)
     assert got == (200, b"hello")
+
+
+async def test_a_bucket_is_made_with_tags_which_s3_control_reads_and_changes(aws: EmulatedAws) -> None:
+    """Its calls go to ACCOUNT.127.0.0.1, which is no name of anything: clients have this server as their proxy."""
+    await aws.call("s3", "create_bucket", Bucket="logs", CreateBucketConfiguration={"Tags": [tag("a", "1")]})
+    assert (await aws.call("s3", "get_bucket_tagging", Bucket="logs"))["TagSet"] == [tag("a", "1")]
+    control = aws.client("s3control", config=Config(proxies={"http": aws.url}))
+    bucket = {"AccountId": "123456789012", "ResourceArn": "arn:aws:s3:::logs"}
+
+    def changed() -> list[dict[str, str]]:
+        control.tag_resource(**bucket, Tags=[tag("b", "2"), tag("c", "")])
+        control.untag_resource(**bucket, TagKeys=["a"])
+        found: list[dict[str, str]] = control.list_tags_for_resource(**bucket)["Tags"]
+        return found
+
+    assert await asyncio.to_thread(changed) == [tag("b", "2"), tag("c", "")]
+    assert (await aws.call("s3", "get_bucket_tagging", Bucket="logs"))["TagSet"] == [tag("b", "2"), tag("c", "")]
+    assert aws.server.calls["s3control", "TagResource"] == 1
+
+
+def tag(key: str, value: str) -> dict[str, str]:
+    return {"Key": key, "Value": value}
 
 
 async def test_s3_uploads_in_chunks_with_checksums(aws: EmulatedAws) -> None:
@@ -148,7 +170,7 @@ async def test_calls_of_many_threads_at_once(aws: EmulatedAws) -> None:
 
 async def test_a_connection_is_used_again(aws: EmulatedAws) -> None:
     def twice() -> list[int]:
-        connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=60)
         statuses = []
         for _ in range(2):
             connection.request("GET", "/_gatewright/calls")

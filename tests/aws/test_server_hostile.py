@@ -22,7 +22,7 @@ async def say(aws: EmulatedAws, text: bytes) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     try:
         writer.write(text)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         return int(head.split()[1]), await reader.readexactly(int(length.split(b":")[1]))
     except asyncio.IncompleteReadError:
@@ -72,7 +72,7 @@ async def test_a_body_that_is_no_json_object_is_refused_as_aws_does_it(aws: Emul
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "[::1", "169.254.169.254", "a b", "localhost.evil"]
+    "host", ["evil.example", "evil.example:80", "[::1", "169.254.169.254", "a b", "localhost.evil", "123456789012.evil"]
 )
 @pytest.mark.parametrize("path", ["/_gatewright/calls", "/bucket"])
 async def test_a_name_that_somebody_lets_point_here_is_not_served(aws: EmulatedAws, host: str, path: str) -> None:
@@ -82,7 +82,10 @@ async def test_a_name_that_somebody_lets_point_here_is_not_served(aws: EmulatedA
     assert "expected a loopback address, localhost" in json.loads(answer)["error"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:1234", "127.9.9.9", "localhost", "logs.s3.localhost:80", "[::1]:80"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:1234", "127.9.9.9", "localhost", "logs.s3.localhost:80", "[::1]:80", "123456789012.127.0.0.1:80"],
+)
 async def test_this_machines_own_names_are_served(aws: EmulatedAws, host: str) -> None:
     assert (await say(aws, request("GET", "/_gatewright/calls", host=host)))[0] == 200
 

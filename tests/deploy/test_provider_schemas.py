@@ -17,7 +17,7 @@ import pytest
 from tests.deploy import tools
 from tests.deploy.schemas import read
 from tests.deploy.stand_in_provider import reading
-from tests.deploy.terraform import AWS, ROOT, UNCHANGED, Terraform
+from tests.deploy.terraform import AWS, REHEARSAL, ROOT, UNCHANGED, Terraform
 
 from gatewright.platform.outputs import Outputs
 
@@ -187,6 +187,24 @@ async def test_the_configuration_for_aws_is_what_the_current_provider_knows(tmp_
         await terraform("apply", "-destroy", "-auto-approve")
 
 
+async def test_a_rehearsal_points_the_current_provider_at_the_emulated_aws(tmp_path: Path) -> None:
+    """By endpoints and a proxy under the names that this version has for them."""
+    answers = {
+        "data__aws_availability_zones__names": ["us-east-1a", "us-east-1b"],
+        "data__aws_caller_identity__account_id": "123456789012",
+        "data__aws_partition__partition": "aws",
+    }
+    with reading("aws", AWS, **answers) as environment:
+        terraform = Terraform(tools.terraform(), tmp_path, AWS, REHEARSAL / "common", environment=environment)
+        terraform.set(create_hosted_zone=True, rehearsal_endpoint="http://127.0.0.1:5000")
+        await terraform("init")
+        await terraform("validate")
+        await terraform("plan")
+        terraform.set(create_hosted_zone=True, rehearsal_endpoint="http://192.0.2.1:5000")
+        with pytest.raises(Exception, match="has to be an address of this machine"):
+            await terraform("plan")
+
+
 async def test_what_only_a_real_account_would_refuse_or_let_through(tmp_path: Path) -> None:
     answers = {
         "data__aws_availability_zones__names": ["us-east-1a", "us-east-1b"],
@@ -216,6 +234,9 @@ async def test_what_only_a_real_account_would_refuse_or_let_through(tmp_path: Pa
     # Names of target groups and load balancers have 32 characters, those of buckets 63.
     assert len(one("aws_lb_target_group", "module.alb")["name"]) <= 32
     assert len(one("aws_s3_bucket", "module.logs")["bucket"]) + len("ap-southeast-1") - len("us-east-1") <= 63
+    # By this header `verify` knows the ALB's own answers. Unmentioned, the provider turns it off.
+    listeners = [each["values"] for each in made if each["type"] == "aws_lb_listener"]
+    assert [each["routing_http_response_server_enabled"] for each in listeners] == [True, True]
     # In some zones EKS has no control planes.
     (zones,) = (each["values"] for each in made if each["type"] == "aws_availability_zones")
     assert set(zones["exclude_zone_ids"]) == {"use1-az3", "usw1-az2", "cac1-az3"}

@@ -25,6 +25,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "logs": "json",
     "route53": "rest-xml",
     "s3": "rest-xml",
+    "s3control": "rest-xml",
     "service-quotas": "json",
     "shield": "json",
     "sts": "query",
@@ -69,6 +70,8 @@ def call_of(request: Request, body: bytes) -> Call:
     signed = _signing_name(request)
     anonymous = _UNSIGNED.get(action, "") if action or target else "s3"
     service = _SIGNING_NAMES.get(signed, signed) or anonymous
+    if service == "s3" and "X-Amz-Account-Id" in request.headers:
+        service = "s3control"
     if target:
         return Call(service, target.rpartition(".")[2], "json")
     protocol = PROTOCOLS.get(service)

@@ -41,6 +41,7 @@ class NatGateway(_NatGateway):  # type: ignore[misc]
         self.subnet_id, self.vpc_id = subnet_id, subnet.vpc_id
         self.address_set: list[dict[str, Any]] = []
         self.state = "available"
+        self.availability_mode = "zonal"
         self.connectivity_type = connectivity_type
         self.private_ip = subnet.get_available_subnet_ip(None)
         self.ec2_backend = backend
@@ -53,6 +54,11 @@ class NatGateway(_NatGateway):  # type: ignore[misc]
         if allocation_id and connectivity_type == "public":
             backend.associate_address(eni=self._eni, allocation_id=allocation_id)
         self.add_tags(tags or {})
+
+    @property
+    def nat_gateway_addresses(self) -> list[dict[str, Any]]:
+        """Its addresses, as DescribeNatGateways has them: there is only the primary one."""
+        return [{**address, "isPrimary": True, "status": "succeeded"} for address in self.address_set]
 
     def dissolve(self) -> None:
         """Give its addresses back; it is still shown, as deleted."""

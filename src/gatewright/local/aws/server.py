@@ -23,10 +23,10 @@ from moto.acm.urls import url_paths as acm_paths
 from moto.ec2.urls import url_paths as ec2_paths
 from moto.iam.urls import url_paths as iam_paths
 from moto.route53.urls import url_paths as route53_paths
-from moto.s3.urls import url_paths as s3_paths
 from moto.sts.urls import url_paths as sts_paths
 from moto.wafv2.urls import url_paths as wafv2_paths
 
+from gatewright.local.aws import s3
 from gatewright.local.aws.backends import LOCK
 from gatewright.local.aws.calls import PROTOCOLS, Call, Request, call_of, error
 from gatewright.local.aws.connection import Connection
@@ -41,6 +41,7 @@ _OWN = "/_gatewright/"
 _BACKLOG = 128
 _CONNECTIONS = 1000
 """How many there may be at a time, each with its thread."""
+_ACCOUNT = re.compile(r"^\d{12}\.(?=[\d.]+$)")
 _NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Characters that XML can't have (XML 1.0, 2.2), as a refusal quotes them from what was asked."""
 
@@ -116,7 +117,8 @@ _ROUTES = {
     "kms": [(re.compile("/"), _kms)],
     "logs": [(re.compile("/"), _logs)],
     "route53": _compiled(dict.fromkeys(route53_paths, _route53)),
-    "s3": _compiled(s3_paths),
+    "s3": _compiled(s3.url_paths),
+    "s3control": [(re.compile("/v20180820/"), s3.control)],
     "service-quotas": [(re.compile("/"), _service_quotas)],
     "shield": [(re.compile("/"), _shield)],
     "sts": _compiled(sts_paths),
@@ -326,9 +328,9 @@ def _stranger(request: Request) -> str:
 
 
 def _is_here(url: str) -> bool:
-    """Whether the host of a URL is this machine's own."""
+    """Whether the host of a URL is this machine's own; clients of S3 Control put the account's id before it."""
     try:
-        name = (urlsplit(url).hostname or "").rstrip(".")
+        name = _ACCOUNT.sub("", (urlsplit(url).hostname or "").rstrip("."))
     except ValueError:
         return False
     if name == "localhost" or name.endswith(".localhost"):
