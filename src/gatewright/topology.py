@@ -100,7 +100,10 @@ class Listener(Struct, frozen=True):
 
 
 class Certificate(Struct, frozen=True):
-    """A checked key pair: PEM, leaf first; the private key belongs to the leaf."""
+    """A checked key pair: PEM, leaf first; the private key belongs to the leaf.
+
+    Both are empty for who serves no TLS (`Inputs.reads_secrets`).
+    """
 
     key: Key
     chain: bytes

@@ -83,6 +83,7 @@ async def make(client: Client, aws: Aws) -> None:
     """Put it all into the cluster, and the target group into the account."""
     vpcs = await aws.pages("ec2", "describe_vpcs", "Vpcs")
     group = {"Name": "shared", "Protocol": "HTTP", "Port": 80, "VpcId": vpcs[0]["VpcId"], "TargetType": "ip"}
+    group["Tags"] = [{"Key": "gatewright.dev/namespaces", "Value": "shop"}]
     await aws.call("elbv2", "create_target_group", **group)
     for obj in objects():
         await client.apply(obj, field_manager="test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,10 +47,13 @@ def granted(*roles: dict[str, Any]) -> Iterator[Permission]:
 
 
 class Used:
-    """Hears what an API decides. `denied` is what somebody asked for and didn't get; `refused` tells of the first."""
+    """Hears what an API decides. `denied` is what somebody asked for and didn't get; `refused` tells of the first.
+
+    `by_user` is what each got, `granted` all of it.
+    """
 
     def __init__(self, server: ApiServer) -> None:
-        self.granted: set[Permission] = set()
+        self.by_user: defaultdict[str, set[Permission]] = defaultdict(set)
         self.denied: set[tuple[str, Attributes]] = set()
         self.refused = asyncio.Event()
         server.api.audit = self._hear
@@ -61,7 +65,11 @@ class Used:
         elif decision.granted and not asked.path:
             rule = decision.granted[2]
             name = asked.name if rule.get("resourceNames") else ""
-            self.granted.add(Permission(asked.verb, asked.group, asked.whole, name))
+            self.by_user[user.name].add(Permission(asked.verb, asked.group, asked.whole, name))
+
+    @property
+    def granted(self) -> set[Permission]:
+        return set[Permission]().union(*self.by_user.values())
 
 
 async def kubeconfig(server: ApiServer, client: Client, folder: Path, name: str = ACCOUNT) -> Path:

@@ -226,6 +226,18 @@ def test_a_features_rules_are_among_those_of_all(feature: Feature) -> None:
     assert alone < everything
 
 
+@pytest.mark.parametrize("features", [["services", "edge-bindings"], ["dns", "certificates"]])
+def test_who_imports_no_certificates_reads_no_secrets(features: list[str]) -> None:
+    """The reference platform's controller behind Terraform's load balancer is such a one."""
+    rules = by_kind(rendered(CLUSTER | {"features": features}))["ClusterRole"]["rules"]
+    assert not [each for each in rules if "secrets" in each["resources"]]
+
+
+def test_who_tells_all_in_its_bindings_statuses_writes_no_events() -> None:
+    rules = by_kind(rendered(CLUSTER | {"features": ["edge-bindings"]}))["ClusterRole"]["rules"]
+    assert not [each for each in rules if "events" in each["resources"]]
+
+
 def test_another_release_has_other_names() -> None:
     names = {each["metadata"]["name"] for each in rendered(CLUSTER, release="blue")}
     assert names == {

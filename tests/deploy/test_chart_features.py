@@ -1,4 +1,4 @@
-"""The chart's rules by feature: a controller that looks after one thing can do with the rights for that."""
+"""The chart's rules by feature: who looks after one thing can do with those, and reads all that it may."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.controller_command import everything
 from tests.controller_command.replica_world import World
-from tests.controller_command.roles import NAMESPACE, Used, kubeconfig
+from tests.controller_command.roles import NAMESPACE, Permission, Used, granted, kubeconfig
 from tests.deploy.chart import CLUSTER, by_kind, rendered
 from tests.edge.service_world import until
 
@@ -33,7 +33,7 @@ RELEASES = {
 }
 
 
-async def test_each_feature_has_the_rights_that_it_needs(tmp_path: Path) -> None:
+async def test_each_feature_has_the_rights_that_it_needs_and_reads_nothing_else(tmp_path: Path) -> None:
     block = Block()
     network = "10.0.0.0/16" if block.shared else block.network
     async with (
@@ -44,12 +44,15 @@ async def test_each_feature_has_the_rights_that_it_needs(tmp_path: Path) -> None
     ):
         world = World(client, server, cloud, aws, tmp_path)
         used = Used(server)
+        rules: dict[str, set[Permission]] = {}
         await world.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         await everything.make(client, aws)
         try:
             for release, features in RELEASES.items():
                 objects = rendered(CLUSTER | {"features": features, "replicas": 0}, release=release)
                 name = by_kind(objects)["ServiceAccount"]["metadata"]["name"]
+                roles = [each for each in objects if each["kind"] in ("ClusterRole", "Role")]
+                rules[f"system:serviceaccount:{NAMESPACE}:{name}"] = set(granted(*roles))
                 await world.apply(*objects)
                 world.kubeconfig = await kubeconfig(server, client, tmp_path, name)
                 world.start("--features", ",".join(features), "--lease-name", name)
@@ -69,6 +72,9 @@ async def test_each_feature_has_the_rights_that_it_needs(tmp_path: Path) -> None
                 replica.kill()
             block.close()
     assert used.denied == set()
+    for account, found in rules.items():
+        unread = {each for each in found - used.by_user[account] if each.verb in ("list", "watch")}
+        assert unread == set(), account
 
 
 async def _gone(client: Client) -> bool:

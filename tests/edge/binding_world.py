@@ -124,11 +124,13 @@ class Proxy:
 class BindingWorld:
     """What a test does and sees."""
 
-    def __init__(self, client: Client, cloud: EmulatedAws, aws: Aws, network: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, client: Client, cloud: EmulatedAws, aws: Aws, network: str, stack: AsyncExitStack, *, secrets: bool
+    ) -> None:
         self.client = client
         self.cloud = cloud
         self.aws = aws
-        self.inputs = Inputs(Flow())
+        self.inputs = Inputs(Flow(), secrets=secrets)
         self.resolution = resolve(self.inputs, frozenset({OURS}))
         self._stack = stack
         self._prefix = network.rpartition(".")[0].rpartition(".")[0]
@@ -296,7 +298,8 @@ class BindingWorld:
 
 
 @asynccontextmanager
-async def binding_world(block: Block) -> AsyncIterator[BindingWorld]:
+async def binding_world(block: Block, *, secrets: bool = True) -> AsyncIterator[BindingWorld]:
+    """The world; without `secrets` nobody in it reads those of the cluster."""
     network = "10.0.0.0/16" if block.shared else str(block.network)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(EmulatedAws(network, pace=PACE))
@@ -305,7 +308,7 @@ async def binding_world(block: Block) -> AsyncIterator[BindingWorld]:
         aws = await stack.enter_async_context(
             Aws(region="us-east-1", endpoint_url=cloud.url, credentials=("test", "test"))
         )
-        world = BindingWorld(client, cloud, aws, network, stack)
+        world = BindingWorld(client, cloud, aws, network, stack, secrets=secrets)
         controller = GatewayController(client, world.inputs, world.resolution, [OURS])
         await stack.enter_async_context(controller)
         await world.apply(

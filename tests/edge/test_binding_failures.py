@@ -335,3 +335,17 @@ async def test_a_listener_without_its_secret_is_told_by_the_secrets_name(world: 
         routable = await world.condition("HealthCheckRoutable", "False", "ListenerNotServed")
         assert "listener https on port 443 is not served: " in routable.message
         assert "Secret infra/lost does not exist" in routable.message
+
+
+async def test_who_may_read_no_secrets_takes_certificates_to_be_there(block: Block) -> None:
+    """What a proxy shows is that proxy's to check; a controller that only binds it has no business with its keys."""
+    tls = {"certificateRefs": [{"name": "unread"}]}
+    listener = {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "www.example.com", "tls": tls}
+    async with binding_world(block, secrets=False) as world:
+        await world.apply(gateway({**listener, "hostname": None}), *backend(), route(), binding(port=443))
+        await world.target_group(Protocol="HTTPS", HealthCheckProtocol="HTTPS")
+        async with world.controller():
+            await world.condition("HealthCheckRoutable", "True", "Routable")
+            await world.apply(gateway(listener))
+            limited = await world.condition("HealthCheckRoutable", "False", "HostnameLimited")
+            assert "a load balancer names no server in the TLS handshake" in limited.message

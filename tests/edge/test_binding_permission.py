@@ -19,8 +19,10 @@ from tests.edge.binding_world import (
     route,
     until,
 )
+from tests.iam.enforced import Enforced
+from tests.iam.test_policy import policy
 
-from gatewright.aws.permission import NAMESPACES_TAG, refusal
+from gatewright.aws.permission import NAMESPACES_TAG, refusal, untagged
 from gatewright.local.block import Block
 from gatewright.model.core import Service
 from gatewright.model.edgebinding import EdgeBinding
@@ -94,6 +96,26 @@ def test_the_tags_of_a_target_group_say_who_may_bind_it(marks: dict[str, str], n
     found = refusal("front", marks, namespace)
     assert words in found
     assert bool(found) == bool(words)
+
+
+def test_a_target_group_without_the_tag_is_one_that_the_policy_keeps_out_of_reach() -> None:
+    assert "add the tag with the value tenant" in untagged("front", {"team": "shop"}, "tenant")
+    assert untagged("front", {NAMESPACES_TAG: "tenant"}, "tenant") == ""
+
+
+async def test_a_target_group_without_the_tag_can_not_be_bound_with_the_policy(world: BindingWorld) -> None:
+    group = await world.target_group()
+    ours = await pod(world, "infra")
+    await world.apply(binding(via="Endpoints"))
+    async with Enforced(world.cloud.url, policy()) as aws, world.controller(aws=aws):
+        told = await world.told("Bound", lambda condition: condition.reason == "AccessDenied")
+        assert "front has no tag gatewright.dev/namespaces" in told.message
+        assert "add the tag with the value infra" in told.message
+        await world.cloud.call("elbv2", "add_tags", ResourceArns=[group], Tags=tags(gatewright_dev__namespaces="infra"))
+        await world.until_registered(group, {(ours.address, ours.port)})
+        await world.condition("Bound", "True")
+        await world.delete(EdgeBinding, "front")
+        await world.until_registered(group, set())
 
 
 @pytest.mark.parametrize("reference", ["name", "arn", "tags"])

@@ -13,7 +13,7 @@ from gatewright.aws import Aws, views
 from gatewright.edge.nlb.services import ServiceLoadBalancers
 from gatewright.local.aws.faults import Fault
 from gatewright.local.block import Block
-from gatewright.model.core import Service
+from gatewright.model.core import Event, Service
 from gatewright.model.meta import Key
 
 
@@ -82,7 +82,7 @@ async def test_it_may_be_stopped_between_any_two_calls(world: World) -> None:
 
 async def _lived_to_the_end(world: World) -> bool:
     aws = Mortal(world.aws)
-    async with world.controller(aws=aws) as controller, asyncio.timeout(20):
+    async with world.controller(aws=aws) as controller, asyncio.timeout(60):
         finished = asyncio.create_task(_finished(controller))
         dead = asyncio.create_task(aws.dead.wait())
         await asyncio.wait({finished, dead}, return_when=asyncio.FIRST_COMPLETED)
@@ -239,3 +239,30 @@ async def test_deletion_protection_that_is_asked_for_holds(world: World) -> None
         )
         await until(lambda: gone(world))
         assert await world.left() == []
+
+
+async def test_a_subnet_that_gets_its_tag_is_seen_soon_and_costs_nothing_afterwards(world: World) -> None:
+    """The next look at everything is ten minutes away."""
+    role = "kubernetes.io/role/internal-elb"
+    found = await world.cloud.call("ec2", "describe_subnets", Filters=[{"Name": "tag-key", "Values": [role]}])
+    tagged = [each["SubnetId"] for each in found["Subnets"]]
+    await world.cloud.call("ec2", "delete_tags", Resources=tagged, Tags=[{"Key": role}])
+    await world.apply(service(), endpoint_slice("web", {"10.1.0.1": True}))
+    async with world.controller(resync=600.0) as controller:
+
+        async def told() -> bool:
+            return any(each.reason == "FailedBuildModel" for each in await world.client.list(Event))
+
+        await until(told)
+        await world.cloud.call("ec2", "create_tags", Resources=tagged, Tags=[{"Key": role, "Value": "1"}])
+        assert await world.hostname()
+        await until(lambda: _idle(controller))
+        before = world.aws.calls.copy()
+        await world.apply(service(additional_resource_tags="team=web"))
+        await controller.caught_up()
+        await controller.idle()
+        assert "describe_subnets" not in spent(before, world.aws.calls)
+
+
+async def _idle(controller: ServiceLoadBalancers) -> bool:
+    return controller.settled

@@ -74,7 +74,7 @@ def test_every_action_is_spelled_out_and_every_statement_has_a_name_of_its_own(n
 
 @pytest.mark.parametrize("name", FILES)
 def test_it_is_no_longer_than_a_managed_policy_may_be(name: str) -> None:
-    content = json.loads((FOLDER / f"{name}.json").read_text().replace("CLUSTER_NAME", "c" * 38))
+    content = json.loads((FOLDER / f"{name}.json").read_text().replace("CLUSTER_NAME", "c" * 74))
     assert len(json.dumps(content, separators=(",", ":"))) <= 6144  # IAM quotas; white space doesn't count
 
 
@@ -82,6 +82,9 @@ LB = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/0
 OURS = {"elbv2.k8s.aws/cluster": "prod"}
 THEIRS = {"elbv2.k8s.aws/cluster": "staging"}
 GROUP = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0123456789abcdef0"
+TARGETS = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/front/0123456789abcdef"
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+TO_BIND = {"gatewright.dev/namespaces": "edge"}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,16 @@ GROUP = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0123456789abcdef0"
         (Asked("elasticloadbalancing:AddTags", LB, THEIRS, OURS), False),
         (Asked("elasticloadbalancing:AddTags", LB, OURS, THEIRS), False),
         (Asked("elasticloadbalancing:AddTags", LB, OURS, {"team": "web"}), True),
+        (Asked("elasticloadbalancing:RegisterTargets", TARGETS, OURS), True),
+        (Asked("elasticloadbalancing:RegisterTargets", TARGETS, THEIRS), False),
+        (Asked("elasticloadbalancing:RegisterTargets", TARGETS, {"team": "shop"}), False),
+        (Asked("elasticloadbalancing:RegisterTargets", TARGETS, TO_BIND), True),
+        (Asked("elasticloadbalancing:DeregisterTargets", TARGETS, TO_BIND), True),
+        (Asked("elasticloadbalancing:RegisterTargets", TARGETS, TO_BIND | THEIRS), False),
+        (Asked("elasticloadbalancing:ModifyTargetGroup", TARGETS, TO_BIND), False),
+        (Asked("elasticloadbalancing:AddTags", TARGETS, {}, TO_BIND), False),  # to open it to itself
+        (Asked("acm:DeleteCertificate", CERTIFICATE, OURS), True),
+        (Asked("acm:DeleteCertificate", CERTIFICATE, {}), False),
         (Asked("ec2:DeleteSecurityGroup", GROUP, OURS), True),
         (Asked("ec2:DeleteSecurityGroup", GROUP, {"kubernetes.io/cluster/prod": "owned"}), False),
         (Asked("ec2:AuthorizeSecurityGroupIngress", GROUP, {"kubernetes.io/cluster/prod": "owned"}), True),

@@ -21,8 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewright.flow import Flow
 from gatewright.model.core import Secret
-from gatewright.model.meta import ObjectMeta
+from gatewright.model.gateway import Gateway, GatewayClass, GatewayClassSpec, GatewaySpec
+from gatewright.model.gateway.listeners import Listener, ListenerTLSConfig
+from gatewright.model.gateway.shared import SecretObjectReference
+from gatewright.model.meta import Key, ObjectMeta
+from gatewright.resolve import Inputs, resolve
 from gatewright.resolve.certificates import key_pair
 
 Private = (
@@ -66,6 +71,34 @@ def test_a_key_pair_is_served_as_it_is(private: Private) -> None:
     assert pair.certificate is not None
     assert (pair.certificate.chain, pair.certificate.private_key) == (chain, pem(private))
     assert (str(pair.certificate.origin), pair.certificate.origin.version) == ("Secret infra/cert", "7")
+
+
+def test_who_reads_no_secrets_takes_one_that_is_named_to_be_there() -> None:
+    inputs = Inputs(Flow(), secrets=False)
+    resolution = resolve(inputs, frozenset({"ours"}))
+    listener = Listener(
+        name="https",
+        port=443,
+        protocol="HTTPS",
+        hostname="www.example.com",
+        tls=ListenerTLSConfig(certificate_refs=(SecretObjectReference(name="unread"),)),
+    )
+    inputs.gateway_classes.set(
+        Key("", "ours"), GatewayClass(metadata=ObjectMeta(name="ours"), spec=GatewayClassSpec(controller_name="ours"))
+    )
+    inputs.gateways.set(
+        Key("infra", "web"),
+        Gateway(
+            metadata=ObjectMeta(namespace="infra", name="web"),
+            spec=GatewaySpec(gateway_class_name="ours", listeners=(listener,)),
+        ),
+    )
+    (served,) = resolution.topology.listeners.values()
+    assert served.certificates == (Key("infra", "unread"),)
+    (found,) = resolution.listeners.values()
+    assert {(each.type, each.status) for each in found.conditions} >= {("Accepted", "True"), ("ResolvedRefs", "True")}
+    assert not any("no host name" in each.message for each in found.conditions)
+    assert Secret not in inputs.by_type
 
 
 def test_string_data_of_a_manifest_counts() -> None:

@@ -1,4 +1,4 @@
-"""Calls of AWS's API from asyncio: boto3 in threads, with its own retries off, since who calls knows better when."""
+"""Calls of AWS's API from asyncio: boto3 in threads, without its retries where who calls knows better when."""
 
 from __future__ import annotations
 
@@ -48,11 +48,13 @@ class Aws:
         endpoint_url: str = "",
         credentials: tuple[str, str] | None = None,
         concurrency: int = 8,
+        attempts: int = 1,
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
         permit: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`credentials` are access key and secret key; timeouts are in seconds.
+        """`credentials` are access key and secret key; timeouts are in seconds; `attempts` is how often a call is sent
+        that fails in passing.
 
         Where they are given, nothing of the user's own configuration counts: no profile, no proxy.
 
@@ -66,6 +68,7 @@ class Aws:
         self._endpoint_url = endpoint_url
         self._credentials = credentials
         self._concurrency = concurrency
+        self._attempts = attempts
         self._timeouts = (connect_timeout, read_timeout)
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="aws")
         self._counting = threading.Lock()
@@ -169,7 +172,7 @@ class Aws:
         if self._credentials:
             alone = {"proxies": {}, "use_fips_endpoint": False, "use_dualstack_endpoint": False}
         settings = Config(
-            retries={"total_max_attempts": 1},
+            retries={"total_max_attempts": self._attempts, "mode": "standard"},
             connect_timeout=connect,
             read_timeout=read,
             max_pool_connections=self._concurrency,

@@ -31,6 +31,16 @@ def is_somebodys(tags: Mapping[str, str]) -> bool:
     return not tags.keys().isdisjoint(_STACKS)
 
 
+def untagged(name: str, tags: Mapping[str, str], namespace: str) -> str:
+    """Why AWS may deny registering targets in the target group of this name and tags; empty where it isn't for them."""
+    if NAMESPACES_TAG in tags:
+        return ""
+    return (
+        f"target group {name} has no tag {NAMESPACES_TAG}, without which config/iam/policy.json permits registering no "
+        f"targets in it; add the tag with the value {namespace}"
+    )
+
+
 def refusal(name: str, tags: Mapping[str, str], namespace: str) -> str:
     """Why objects of a namespace may not use the target group of this name and tags; empty where they may."""
     for tag, kind in _STACKS.items():

@@ -46,8 +46,9 @@ class TargetGroupReference(Model):
     """Names a target group by exactly one of its ARN, its name, and tags of which it is the only one to have all. Its
     tag gatewright.dev/namespaces, where it has one, names the namespaces that may bind it, separated by spaces.
 
-    Without that tag, EdgeBindings of all namespaces may: give it to every target group of a cluster whose tenants may
-    write EdgeBindings. One that a controller made for a Service or an Ingress can't be bound.
+    Give that tag to every target group that is to be bound: config/iam/policy.json permits the controller no other one,
+    and under a policy that does, EdgeBindings of all namespaces may bind one without it.
+    One that a controller made for a Service or an Ingress can't be bound.
     """
 
     arn: Annotated[_Arn | None, _about("Its ARN.")] = None

@@ -20,7 +20,7 @@ from gatewright.resolve.conditions import Reason
 from gatewright.resolve.dialects import Dialect
 from gatewright.resolve.grants import missing_grant, permitted
 from gatewright.resolve.inputs import CLOCK_LAG, NOW, Inputs, ObjectId, origin
-from gatewright.topology import Certificate
+from gatewright.topology import Certificate, Origin
 
 _RSA_BITS = 2048
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
@@ -32,7 +32,7 @@ class KeyPair(Struct, frozen=True):
     certificate: Certificate | None = None
     problem: str = ""
     valid: tuple[datetime, datetime] | None = None
-    """From when until when the leaf is."""
+    """From when until when the leaf is; None where it hasn't been read."""
     names: tuple[str, ...] = ()
     """The host names that the leaf is for."""
 
@@ -57,6 +57,8 @@ def read_key_pairs(inputs: Inputs, dialect: Dialect) -> Collection[Key, KeyPair]
         return _named(("backend TLS", key), [ref for ref in [backend and backend.client_certificate_ref] if ref])
 
     def read(ctx: Context, key: Key, _: Key) -> KeyPair:
+        if not inputs.reads_secrets:
+            return KeyPair(Certificate(key, b"", b"", Origin("Secret", key, "", "data")))
         secret = ctx.get(inputs.secrets, key)
         if secret is None:
             return KeyPair(problem=f"Secret {key} does not exist")
@@ -164,7 +166,7 @@ def misnamed(ctx: Context, key_pairs: Collection[Key, KeyPair], secrets: Iterabl
     """What to say where none of a listener's certificates is for its hostname. They are served all the same."""
     if hostname == "*":
         return None
-    found = [(key, pair.names) for key in secrets if (pair := ctx.get(key_pairs, key))]
+    found = [(key, pair.names) for key in secrets if (pair := ctx.get(key_pairs, key)) and pair.valid]
     good = {hostname, f"*.{hostname.partition('.')[2]}"}  # a wildcard stands for one label
     if not found or any(good & set(names) for _, names in found):
         return None

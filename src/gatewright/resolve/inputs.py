@@ -58,10 +58,15 @@ class Addresses(Struct, frozen=True):
 
 
 class Inputs:
-    """The sources of resolution; each holds the cluster's objects by key."""
+    """The sources of resolution; each holds the cluster's objects by key.
 
-    def __init__(self, flow: Flow) -> None:
+    `secrets` is False for who serves no TLS and so has no business with private keys: Secrets aren't among what is to
+    be watched, and one that is referred to is taken to be there and sound.
+    """
+
+    def __init__(self, flow: Flow, *, secrets: bool = True) -> None:
         self.flow = flow
+        self.reads_secrets = secrets
         self.gateway_classes: Source[Key, GatewayClass] = flow.source("gateway classes")
         self.gateways: Source[Key, Gateway] = flow.source("gateways")
         self.listener_sets: Source[Key, ListenerSet] = flow.source("listener sets")
@@ -100,7 +105,7 @@ class Inputs:
             ReferenceGrant: self.reference_grants,
             Service: self.services,
             EndpointSlice: self.endpoint_slices,
-            Secret: self.secrets,
+            **({Secret: self.secrets} if secrets else {}),
             ConfigMap: self.config_maps,
             Namespace: self.namespaces,
         }

@@ -45,6 +45,8 @@ class LoadBalancers:
 
     stacks: Collection[Key, Stack]
     """By owner. One that is `blocked` has none: what AWS holds of it stays as it is."""
+    settings: Collection[Key, LoadBalancerSettings]
+    """What an owner asks for, also one that is `blocked`."""
     blocked: Collection[Key, tuple[str, ...]]
     """Why an owner gets no load balancer, or not the one that it asks for."""
     remarks: Collection[Key, tuple[str, ...]]
@@ -165,6 +167,7 @@ def load_balancers(
 
     return LoadBalancers(
         stacks=flow.derive(name("stacks"), assembled, lambda _, __, found: found.stack),
+        settings=settings,
         blocked=flow.derive(name("blocked"), frames, blocked),
         remarks=flow.derive(name("remarks"), frames, remarks),
         refusals=listening.refusals(),

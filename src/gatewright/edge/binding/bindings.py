@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from gatewright.aws import Aws, AwsError
-from gatewright.aws.permission import refusal
+from gatewright.aws import AccessDenied, Aws, AwsError
+from gatewright.aws.permission import refusal, untagged
 from gatewright.aws.views import TargetGroup
 from gatewright.cluster import Client, ClusterError, Reconciler, Reflector
 from gatewright.edge.binding.claims import Claims
@@ -155,11 +155,15 @@ class EdgeBindings:
         if not binding.deleting and FINALIZER not in binding.metadata.finalizers:
             self._keep(await add_finalizer(self._client, binding, FINALIZER))
             return
+        found = Found(None)
         try:
             wanted, found = await self._aim(binding) if not binding.deleting else (Wanted(final=True), Found(None))
             await self._settle(binding, wanted, found.group)
         except AwsError as error:
-            problem = Verdict("Unknown" if error.retryable else "False", type(error).__name__, str(error))
+            why = str(error)
+            if found.group and isinstance(error, AccessDenied):
+                why = "; ".join(filter(None, (why, untagged(found.group.name, found.tags, binding.namespace))))
+            problem = Verdict("Unknown" if error.retryable else "False", type(error).__name__, why)
             binding = self._newest(key) or binding
             await self._patch(binding, failed_status(binding, problem, self._time()))
             raise

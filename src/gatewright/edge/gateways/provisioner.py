@@ -318,9 +318,7 @@ class Provisioner:
         """The owner goes, or is no longer ours: what was made for it goes, and then our finalizer."""
         stack_key = self._key(key)
         actual = await self._knowledge.actual(stack_key)
-        last = self._balancers.stacks.get(key) or self._applied.get(key)
-        protected = bool(last and last.load_balancer.attributes.get(DELETION_PROTECTION) == "true")
-        todo = plan(None, actual, protected=protected)
+        todo = plan(None, actual, protected=self._asks_for_protection(key))
         failures = Failures(conflicts=todo.conflicts)
         if not todo.empty:
             _, failures = await self._carry_out(key, todo, actual, None)
@@ -336,6 +334,15 @@ class Provisioner:
         self._owners.publish(key, None)
         await self._owners.release(key)
         self._access.enqueue()
+
+    def _asks_for_protection(self, key: Key) -> bool:
+        """Whether a configuration asks that the load balancer is protected from being deleted.
+
+        One that went with its Gateway asks for nothing any more: nobody could take back what it asked for.
+        """
+        settings, applied = self._balancers.settings.get(key), self._applied.get(key)
+        attributes = settings.attributes if settings else applied.load_balancer.attributes if applied else {}
+        return attributes.get(DELETION_PROTECTION) == "true"
 
     def _stands(self, actual: ActualStack) -> None:
         """Tell where the load balancer stands, so that it stays there."""

@@ -57,13 +57,17 @@ _LEGACY = frozenset(
 
 
 class Problem(Struct, frozen=True):
-    """Something about a Service. `fatal`: its load balancer stays as it is until that is put right."""
+    """Something about a Service. `fatal`: its load balancer stays as it is until that is put right.
+
+    `in_aws`: that may be done in AWS as well, by a subnet or a security group, or tags of theirs.
+    """
 
     field: str
     found: str
     expected: str
     remedy: str
     fatal: bool = True
+    in_aws: bool = False
 
     def __str__(self) -> str:
         return f"{self.field}: found {self.found}, expected {self.expected}; {self.remedy}"

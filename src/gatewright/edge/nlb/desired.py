@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from gatewright.aws.stack.desired import OWNERSHIP
 from gatewright.aws.views import HealthCheck, Target
@@ -110,8 +110,7 @@ def desired_load_balancer(
     ports = tuple(_Port(service, settings, port, each) for each, port in enumerate(_merged(service, settings)))
     problems = (
         *problems,
-        *misplaced,
-        *unknown,
+        *(structs.replace(problem, in_aws=True) for problem in (*misplaced, *unknown)),
         *_port_problems(settings, ports),
         *_refused(service, settings),
     )

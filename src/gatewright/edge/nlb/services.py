@@ -32,6 +32,7 @@ FINALIZER = "service.k8s.aws/resources"
 """On a Service while AWS holds something of it; the AWS controller's own."""
 
 _LONGEST_PAUSE = 60.0  # seconds
+_NETWORK_AGE = 1.0  # seconds for which the network is taken to be as it was, by who waits for it to be another one
 _LONGEST_REST = 5.0  # seconds for which what AWS refuses isn't tried again, however often its Service is edited
 _PROBLEMS = 20  # of a Service that are told one by one
 _SUSPICION = 2.0  # seconds between two looks at AWS since targets of EdgeBindings fail
@@ -101,6 +102,7 @@ class ServiceLoadBalancers:
         self._waited_for: dict[str, float] = {}  # load balancers that are to take over -> since when
         self._suspected = -_SUSPICION  # when AWS was last read anew since targets failed
         self._refused: dict[Key, int] = {}  # how often in a row AWS refused something for a Service
+        self._unplaced: dict[Key, int] = {}  # how often in a row AWS had no place for a Service's load balancer
         self._rests: dict[Key, float] = {}  # until when, in the loop's time, it isn't tried again
         self._running = False
         self._stack = AsyncExitStack()
@@ -213,6 +215,7 @@ class ServiceLoadBalancers:
             return
         try:
             if service is None:
+                self._unplaced.pop(key, None)
                 await self._remove(str(key))
             elif is_ours(service) and not service.deleting:
                 await self._provide(service)
@@ -240,9 +243,18 @@ class ServiceLoadBalancers:
     async def _provide(self, service: Service) -> None:
         stack = stack_of(service)
         actual = await self._stacks.actual(stack)
+        waited = self._unplaced.get(service.key, 0)
+        if waited:
+            await self._stacks.look_at_network(_NETWORK_AGE)
         slices, nodes = self._slices.lookup(service.key), list(self._nodes.values())
         desired, problems = desired_load_balancer(service, slices, nodes, self._stacks.network, self._cluster)
         await self._tell(service, problems)
+        if any(problem.fatal and problem.in_aws for problem in problems):
+            # Who tags a subnet doesn't want to wait for the next look at everything.
+            self._unplaced[service.key] = min(10, waited + 1)
+            self._work.enqueue_later(service.key, min(_LONGEST_PAUSE, 2.0 ** self._unplaced[service.key]))
+        else:
+            self._unplaced.pop(service.key, None)
         if desired is None:
             return
         if FINALIZER not in service.metadata.finalizers:
@@ -305,6 +317,7 @@ class ServiceLoadBalancers:
 
     async def _withdraw(self, service: Service) -> None:
         """The Service goes, or is no longer ours: what it had goes, and then our finalizer."""
+        self._unplaced.pop(service.key, None)
         if FINALIZER not in service.metadata.finalizers:
             return
         settings, _ = read(service)

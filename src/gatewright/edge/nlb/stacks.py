@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -37,6 +38,7 @@ class Stacks:
         self._all_doubtful = True
         self._changes: Counter[str] = Counter()  # how often each stack was changed: twice for each operation
         self._looking = asyncio.Lock()
+        self._network_began = -math.inf  # when the newest look at the network began, in the loop's time
         self._began = -1.0  # when the newest look that succeeded began, in the loop's time
 
     def names(self) -> list[str]:
@@ -79,6 +81,13 @@ class Stacks:
         finally:
             self._changes[stack] += 1
 
+    async def look_at_network(self, age: float) -> None:
+        """Read the network, unless that was done in the last `age` seconds. Raises `AwsError`."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._network_began >= age:
+                self.network, self._network_began = await read_network(self._aws), now
+
     async def look(self) -> None:
         """Read everything from AWS. Those who ask at once are served by one look, begun after they asked."""
         loop = asyncio.get_running_loop()
@@ -90,7 +99,7 @@ class Stacks:
             found, network = await asyncio.gather(
                 look(self._aws, self._cluster, self.with_listener_attributes), read_network(self._aws)
             )
-            self.network = network
+            self.network, self._network_began = network, began
             for stack in found.keys() | self._known.keys() | self._doubtful:
                 # What was changed meanwhile is known better by whoever changed it.
                 if self._changes[stack] == before[stack] and not before[stack] % 2:
