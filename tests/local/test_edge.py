@@ -81,7 +81,7 @@ async def edge(tmp_path: Path, news: list[News]) -> AsyncIterator[LocalEdge]:
 
 
 async def until(check: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := check()):  # noqa: ASYNC110 - checks are of many kinds
             await asyncio.sleep(0.01)
     return found

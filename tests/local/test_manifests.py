@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.local import manifests
+from gatewright.local import manifests, tools
 from gatewright.local.manifests import load, parse_field
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  a: b\n"
@@ -115,7 +115,7 @@ def test_what_can_be_read_once_is_kept_for_the_next_reading(tmp_path: Path) -> N
     assert load([pipe], first) == first
 
 
-@pytest.mark.skipif(not (shutil.which("kubectl") or shutil.which("kustomize")), reason="needs kubectl or kustomize")
+@pytest.mark.skipif(not (tools.find("kubectl") or tools.find("kustomize")), reason="needs kubectl or kustomize")
 def test_a_kustomization_is_built(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(CONFIG_MAP.format(name="a"))
     (tmp_path / "kustomization.yaml").write_text("namePrefix: pre-\nresources: [a.yaml]\n")
@@ -125,8 +125,10 @@ def test_a_kustomization_is_built(tmp_path: Path) -> None:
 def test_a_kustomization_needs_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: []\n")
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (problem,) = problems(tmp_path)
-    assert "needs `kustomize` or `kubectl` on the PATH" in problem
+    assert "kubectl: not found" in problem
+    assert "it is needed to build kustomizations, where there is no kustomize: install it" in problem
 
 
 @given(content=st.binary(max_size=200))

@@ -91,7 +91,7 @@ class Platform:
 
     async def until_nodes(self, holds: Callable[[dict[str, core.Node]], bool]) -> None:
         """Return when it holds of the nodes, which nobody watches here."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds(await self.nodes()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
@@ -116,6 +116,19 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
                 yield Platform(cloud, edge, aws)
         finally:
             await stop_edge(edge, tasks)
+
+
+async def test_an_answer_that_is_not_as_expected_does_not_end_it(platform: Platform) -> None:
+    looks: asyncio.Queue[None] = asyncio.Queue()
+
+    class Unlucky(NodeGroups):
+        async def step(self) -> None:
+            looks.put_nowait(None)
+            raise KeyError("PrivateDnsName")
+
+    async with Unlucky(platform.edge.client, platform.aws, interval=0.01):
+        for _ in range(2):
+            await asyncio.wait_for(looks.get(), 60)
 
 
 async def test_a_groups_instances_are_nodes(platform: Platform) -> None:

@@ -31,3 +31,17 @@ def test_a_full_disk_leaves_what_was_there_and_is_named(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match=r"No space left on device: .*/key"):
         write_private(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state"
+    write_private(path, b"old")
+    synced: list[bytes] = []
+
+    def sync(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size == len(b"new")
+        synced.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_private(path, b"new")
+    assert (synced, path.read_bytes()) == ([b"old"], b"new")

@@ -52,6 +52,11 @@ def test_path_comes_before_the_environment(environment: Path) -> None:
     assert version("helm") == (4, 1, 0)
 
 
+def test_terraform_asks_nobody_for_news(environment: Path) -> None:
+    _program(environment / "path/terraform", 'echo "{\\"terraform_version\\": \\"1.11.$CHECKPOINT_DISABLE\\"}"')
+    assert version("terraform") == (1, 11, 1)
+
+
 def test_a_program_without_a_version_says_what_it_says(environment: Path) -> None:
     _program(environment / "path/kustomize", "echo broken >&2; exit 1")
     with pytest.raises(ToolError, match="asked for its version it says broken; install it anew"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +24,20 @@ async def test_what_a_program_says_and_how_it_ends() -> None:
 async def test_one_that_takes_too_long_is_ended() -> None:
     with pytest.raises(PlatformError, match="no end after 0 s"):
         await run([sys.executable, "-c", "import time; time.sleep(60)"], limit=0.2)
+
+
+async def test_its_children_end_with_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    # The child alone has the pipe open; what it says is that it lives.
+    with pytest.raises(PlatformError, match="no end after"):
+        await run(["/bin/sh", "-c", f"(echo here; sleep 60) > {fifo} & wait"], limit=1.0)
+    os.set_blocking(reading, True)
+    async with asyncio.timeout(60):
+        assert await asyncio.to_thread(os.read, reading, 100) == b"here\n"
+        assert await asyncio.to_thread(os.read, reading, 100) == b"", "nobody has it open any more"
+    os.close(reading)
 
 
 async def test_one_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ from gatewright.cli.chain import chain
 from gatewright.cli.controller import controller
 from gatewright.cli.deploy import deploy
 from gatewright.cli.destroy import destroy
+from gatewright.cli.exits import FAILED
+from gatewright.cli.output import OutputError, outlive_readers
 from gatewright.cli.plan import Planning, plan
 from gatewright.cli.status import status
 from gatewright.cli.up import up
@@ -56,4 +59,9 @@ def main() -> None:
     """Run the command line."""
     # Until there is something to take down, Ctrl-C just ends the process, with no traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    app()
+    outlive_readers()
+    try:
+        app()
+    except OutputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(FAILED)

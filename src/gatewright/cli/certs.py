@@ -37,7 +37,9 @@ def certs(
     kubeconfig: Annotated[Path | None, typer.Option(help="Kubeconfig file. Default: $KUBECONFIG.")] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
 ) -> None:
-    """Make a CA and a server certificate for NAMEs, and print or apply the kubernetes.io/tls Secret that holds it.
+    """Make a CA and a server certificate for NAMEs.
+
+    Prints, or applies, the kubernetes.io/tls Secret that holds it.
 
     Without --dir the CA's key is forgotten, so that nothing else can be signed with it.
     """

@@ -31,7 +31,9 @@ def chain(
     kubeconfig: Annotated[Path | None, typer.Option(help="Kubeconfig file. Default: $KUBECONFIG.")] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
 ) -> None:
-    """Show the chain of a cluster: load balancers, target groups and their health, Gateways, routes, services, pods.
+    """Show the chain of a cluster, from load balancers to pods.
+
+    Load balancers, target groups and their health, Gateways, routes, services, pods.
 
     Asks the cluster and AWS (as AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ... say), and changes nothing in either.
 
@@ -44,9 +46,11 @@ def chain(
     import yaml
     from rich.console import Console
 
+    from gatewright.cli import logs
     from gatewright.cli.pages import Screen
     from gatewright.cluster import ClusterError
 
+    logs.to_stderr()
     try:
         hops, problem = asyncio.run(_read(kubeconfig, context, aws))
     except ClusterError as error:

@@ -139,8 +139,9 @@ def controller(
     ] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
 ) -> None:
-    """Run the controllers of a cluster: load balancers for Gateways, Ingresses and Services, EdgeBindings, DNS records
-    and certificates.
+    """Run the controllers of a cluster.
+
+    Load balancers for Gateways, Ingresses and Services, EdgeBindings, DNS records and certificates.
 
     Runs until SIGTERM or Ctrl-C, then gives the lease back. Never touches anything in AWS that isn't tagged as this
     cluster's.

@@ -45,6 +45,11 @@ class Scope:
     target_type: Literal["ip", "instance"]
     trust_store_bucket: str
 
+    @property
+    def secrets(self) -> bool:
+        """Whether it has to read Secrets: those of certificates that ACM gets, and of clients of identity providers."""
+        return bool(self.features & {Feature.GATEWAYS, Feature.INGRESSES})
+
 
 def controllers(scope: Scope, client: Client, aws: Aws, inputs: Inputs) -> list[Controller]:
     """The controllers of the features that are wanted, in the order in which they begin to act (when entered)."""

@@ -61,15 +61,18 @@ def deploy(
         Path | None, typer.Option(help="The folder deploy of a checkout. Default: ./deploy, or what gatewright brings.")
     ] = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="End after Terraform's plan, with nothing changed.")
+        bool, typer.Option("--plan-only", help="End with Terraform's plan: nothing is changed in the cloud.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before a real account is changed.")] = False,
 ) -> None:
-    """Stand a platform up: prerequisites, Terraform, certificates, Argo CD, applications, binding, verification.
+    """Stand a platform up, step by step.
+
+    Prerequisites, Terraform, certificates, Argo CD, applications, binding, verification.
 
     Can be stopped at any point; the same command goes on from there, and needs no other options than at first.
 
-    Exit status: 0 when the platform stands and is verified; 1 when a step failed; 2 for wrong usage; 130 after Ctrl-C.
+    Exit status: 0 when the platform stands and is verified, or is planned; 1 when a step failed; 2 for wrong usage;
+    130 after Ctrl-C.
     """
     # Imported here so that --help and completion stay quick.
     from gatewright.cli.platforms import Deploying

@@ -23,7 +23,9 @@ def destroy(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Take a platform down: load balancers, applications, Argo CD, what Terraform made, and the local edge.
+    """Take a platform down, step by step.
+
+    Load balancers, applications, Argo CD, what Terraform made, and the local edge.
 
     Waits until each is gone, and names what hangs. Can be stopped at any point and run again.
 

@@ -144,7 +144,7 @@ async def _work(operation: Operation, health: Health, metrics: Metrics) -> int:
         )
         aws = await stack.enter_async_context(Aws(region=operation.region, permit=_aws_permit(operation, leads)))
         metrics.watch_calls(lambda: dict(aws.calls).items())
-        inputs = Inputs(Flow())
+        inputs = Inputs(Flow(), secrets=operation.scope.secrets or operation.dry_run)
         metrics.watch_gateways(inputs.gateways, inputs.gateway_classes, (ALB_CONTROLLER, NLB_CONTROLLER))
         parts = (rehearsal if operation.dry_run else controllers)(operation.scope, client, aws, inputs)
         _log.info(

@@ -78,8 +78,11 @@ def plan(
     kubeconfig: Annotated[Path | None, typer.Option(help="Kubeconfig file. Default: $KUBECONFIG.")] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
 ) -> None:
-    """Show what `gatewright controller` would create, change, replace and delete in AWS, and which routes ask for what
-    AWS can't do. Changes nothing, neither in AWS nor in the cluster.
+    """Show what `gatewright controller` would change in AWS.
+
+    What it would create, change, replace and delete, and which routes ask for what AWS can't do.
+
+    Changes nothing, neither in AWS nor in the cluster.
 
     Without -f for the cluster as it is. With -f for the manifests alone, as if they were all that there is; targets are
     left as they are then. With -f and --kubeconfig or --context for the cluster as it would be with the manifests

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import shlex
 import signal
 import sys
 import traceback
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 import typer
 from rich.console import Console
 
+from gatewright.cli import logs
 from gatewright.cli.exits import FAILED, OK
 from gatewright.cli.steps import StepScreen
 from gatewright.platform.binding import entry
@@ -79,11 +77,9 @@ def deploy(options: Deploying) -> int:
             settings = _settled(options, workspace)
             if options.variable_files:
                 keep_variable_files(options.variable_files, workspace.variables)
-            workspace.write(
-                State(settings=settings, done=before.done if before else {}, outputs=before.outputs if before else None)
-            )
+            workspace.write(msgspec.structs.replace(before, settings=settings) if before else State(settings=settings))
             deployment = Deployment(workspace, tree, screen, _asking(screen, options.yes), options.plan_only)
-            again, back = (_again(command, options.target, options.folder) for command in ("deploy", "destroy"))
+            again, back = (deployment.command(name) for name in ("deploy", "destroy"))
             return _run(_carry_out(deployment), screen, workspace, f"`{again}`, or go back: `{back}`")
     except EXPECTED as error:
         return _refused(screen, error)
@@ -110,6 +106,8 @@ def _settled(options: Deploying, workspace: Workspace) -> Settings:
 
 async def _carry_out(deployment: Deployment) -> int:
     await carry_out(deployment.steps(), deployment, deployment.progress)
+    if deployment.plan_only:
+        return OK
     where = entry(deployment.outputs)
     if isinstance(deployment.progress, StepScreen):
         deployment.progress.line(f"The platform stands{f': {where}' if where else ''}.")
@@ -140,12 +138,11 @@ def destroy(folder: Path | None, target: Target | None, tree: Path | None, *, de
                 if input(f"Type the platform's name, {settings.name}, to go on: ").strip() != settings.name:
                     screen.line("Nothing was changed.")
                     return FAILED
-            destruction = Destruction(
-                Situation(workspace, find_tree(tree), screen, lambda _: True), delete_logs=delete_logs
-            )
+            situation = Situation(workspace, find_tree(tree), screen, lambda _: True)
+            destruction = Destruction(situation, delete_logs=delete_logs)
             work = carry_out(destruction.steps(), destruction, screen)
-            again = _again("destroy", settings.target, folder)
-            return _run(_ended(work, screen, f"Nothing is left of {what}."), screen, workspace, f"`{again}`")
+            again = f"`{situation.command('destroy')}`"
+            return _run(_ended(work, screen, f"Nothing is left of {what}."), screen, workspace, again)
     except EXPECTED as error:
         return _refused(screen, error)
     except (EOFError, KeyboardInterrupt):
@@ -209,20 +206,8 @@ def _region(environment: Mapping[str, str]) -> str:
     return environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
 
 
-def _again(command: str, target: Target, folder: Path | None) -> str:
-    return f"gatewright {command} --target {target}" + (f" --dir {shlex.quote(str(folder))}" if folder else "")
-
-
 def _screen(*, stderr: bool = False) -> StepScreen:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            # Plain, since the default shows local variables, and a token or a private key may be among them.
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.to_stderr()
     return StepScreen(Console(stderr=stderr))
 
 

@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import gc
 import importlib
-import logging
 import signal
-import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import structlog
 from rich.console import Console
 
+from gatewright.cli import logs
 from gatewright.cli.exits import FAILED
 from gatewright.cli.pages import Screen
 from gatewright.local.ahead import Ahead, EdgeError, asks_for_aws
@@ -49,7 +47,7 @@ class Session:
 
 def run(session: Session) -> int:
     """Run an edge until it is interrupted or its command ends. Returns the exit status."""
-    _log_to_stderr(session.verbose)
+    logs.to_stderr(verbose=session.verbose)
     # Under --exec standard output is the command's alone.
     screen = Screen(Console(stderr=session.command is not None), quiet=session.command is not None)
     # Problems go to standard error, whatever the rest goes to.
@@ -119,21 +117,3 @@ async def _interruptible(work: Coroutine[Any, Any, int]) -> int:
         if not received:
             raise
         return 128 + received[0]
-
-
-def _log_to_stderr(verbose: bool) -> None:
-    level = logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S"),
-            structlog.processors.format_exc_info,
-            # Plain, since the default shows local variables, and a private key may be among them.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -25,7 +25,9 @@ def status(
     ] = None,
     output: Annotated[Format, typer.Option("--output", "-o", help="Format of the answer.")] = Format.TEXT,
 ) -> None:
-    """Show what is deployed: steps, the local edge, applications, load balancers, the last verification.
+    """Show what is deployed.
+
+    Steps, the local edge, applications, load balancers, the last verification.
 
     Changes nothing. Exit status: 0, also where there is nothing; 1 where the folder can't be read; 2 for wrong usage.
     """

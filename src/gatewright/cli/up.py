@@ -53,8 +53,9 @@ def up(
     ] = 1.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the parts do, to standard error.")] = False,
 ) -> None:
-    """Run the edge that the manifests describe on this machine: a Kubernetes API, workloads, TLS and a real Envoy, and
-    an AWS with load balancers in front where they ask for it.
+    """Run the edge that manifests describe on this machine.
+
+    A Kubernetes API, workloads, TLS and a real Envoy, and an AWS with load balancers in front where they ask for it.
 
     Under --exec the command finds KUBECONFIG, EDGE_URL, EDGE_HTTPS_URL (of the ALB, where there is one), GATEWAY_URL,
     GATEWAY_HTTPS_URL, EDGE_CA (a CA bundle) and EDGE_STATE (a JSON file) in its environment; with an emulated AWS also

@@ -50,8 +50,10 @@ def verify(
     ] = None,
     resolver: Annotated[str, typer.Option(metavar="ADDRESS:PORT", help="With --kubeconfig: resolve names there.")] = "",
 ) -> None:
-    """Verify a platform: names, endpoints, redirects, certificates on each hop, load balancers, target health,
-    statuses, Argo CD, the controller, where pods run, and that none can be reached around the Gateway.
+    """Verify a platform on every hop.
+
+    Names, endpoints, redirects, certificates, load balancers, target health, statuses, Argo CD, the controller, where
+    pods run, and that none can be reached around the Gateway.
 
     Changes nothing: it reads, and sends requests that don't change anything either.
 
@@ -62,9 +64,11 @@ def verify(
 
     import msgspec
 
+    from gatewright.cli import logs
     from gatewright.platform.errors import EXPECTED, UsageError
     from gatewright.platform.verify import IDS
 
+    logs.to_stderr()
     wanted = tuple(name.strip() for each in only or () for name in each.split(",") if name.strip())
     unknown = sorted({*wanted} - {*IDS})
     if unknown:

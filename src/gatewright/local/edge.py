@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gatewright.cluster import Client, Reflector, Reflectors
+from gatewright.cluster import Client
 from gatewright.controller import GatewayController
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.process import EnvoyNotFoundError
-from gatewright.flow import Change, Collection, Flow, Source
+from gatewright.flow import Change, Flow, Source
 from gatewright.local.ahead import Ahead, EdgeError, offered_classes, offered_ingress_classes
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.local.apiserver.store import StoreError
@@ -36,17 +36,14 @@ from gatewright.local.certificates import Authority
 from gatewright.local.guard import Guard
 from gatewright.local.infrastructure import CLASSES, Infrastructure
 from gatewright.local.manifests import Manifests, Problem
-from gatewright.local.news import News, Newsroom, routes_by_kind, standing_problems
+from gatewright.local.news import News, Newsroom, standing_problems
+from gatewright.local.pending import Pending, pending_listeners
 from gatewright.local.secrets import GeneratedSecrets, is_generated
 from gatewright.local.state import EdgeState, Trial, edge_state, trials
 from gatewright.local.workloads import Backend, PodAddresses, Workloads
 from gatewright.local.workloads.programs import Programs
-from gatewright.local.workloads.slices import is_ready
-from gatewright.model.apps import DaemonSet, Deployment, StatefulSet
-from gatewright.model.core import Pod
 from gatewright.model.meta import Key
 from gatewright.resolve import Inputs, Resolution, resolve
-from gatewright.resolve.statuses import ResolvedGatewayStatus, ResolvedListenerSetStatus
 
 if TYPE_CHECKING:
     from gatewright.local.cloud import LocalCloud
@@ -54,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["EdgeError", "LocalEdge"]
 
 _FIELD_MANAGER = "gatewright-edge"
-_IN_PROGRESS = ("Pending", "AddressNotAssigned")
 
 
 @dataclass(frozen=True)
@@ -101,16 +97,12 @@ class LocalEdge:
         self._data_dir = data_dir
         self._backends = tuple(backends)
         self._stack = AsyncExitStack()
-        self._stirred = asyncio.Event()
         self.directory = Path()
         self.flow = Flow()
         self.inputs = Inputs(self.flow)
         self.resolution: Resolution = resolve(self.inputs, frozenset(CLASSES.values()))
         self.newsroom = Newsroom(self.inputs, self.resolution, publish)
-        self._deployments: Source[Key, Deployment] = self.flow.source("deployments")
-        self._stateful_sets: Source[Key, StatefulSet] = self.flow.source("stateful sets")
-        self._daemon_sets: Source[Key, DaemonSet] = self.flow.source("daemon sets")
-        self._pods: Source[Key, Pod] = self.flow.source("pods")
+        self._pending = Pending(self.inputs)
 
     async def __aenter__(self) -> LocalEdge:
         async with AsyncExitStack() as stack:
@@ -191,15 +183,8 @@ class LocalEdge:
             on_exit=self._envoy_died,
         )
         self._envoy = await stack.enter_async_context(envoy)
-        self._watch_progress()
-        watched: list[tuple[type[Any], Source[Any, Any]]] = [
-            (Deployment, self._deployments),
-            (StatefulSet, self._stateful_sets),
-            (DaemonSet, self._daemon_sets),
-            (Pod, self._pods),
-        ]
-        reflectors = Reflectors(*(Reflector(self.client, type_, source) for type_, source in watched))
-        self._reflectors = await stack.enter_async_context(reflectors)
+        self._pending.include(self.resolution)
+        self._reflectors = await stack.enter_async_context(self._pending.reflectors(self.client))
         self._controller = await stack.enter_async_context(
             GatewayController(self.client, self.inputs, self.resolution, CLASSES.values())
         )
@@ -211,13 +196,13 @@ class LocalEdge:
             from gatewright.local.cloud import LocalCloud
 
             cloud = LocalCloud(ahead.aws, authority, self.client, self.inputs, self.resolution, pace=ahead.pace)
-            cloud.bindings.subscribe(lambda _: self._stirred.set())
-            cloud.gateways.health.health.subscribe(lambda _: self._stirred.set())
+            cloud.bindings.subscribe(self._pending.stir)
+            cloud.gateways.health.health.subscribe(self._pending.stir)
             cloud.gateways.troubles.subscribe(self._troubles_changed)
             self.newsroom.follow(cloud.bindings)
             for resolution in cloud.resolutions:
                 self.newsroom.include(resolution)
-                self._watch_resolution(resolution)
+                self._pending.include(resolution)
                 secrets = GeneratedSecrets(self.client, self.inputs, resolution, None, given, authority, announce)
                 self._balanced_secrets.append(await stack.enter_async_context(secrets))
             self._cloud = await stack.enter_async_context(cloud)
@@ -264,81 +249,27 @@ class LocalEdge:
 
     # --- readiness ---------------------------------------------------------------------------------------------------
 
-    def _watch_progress(self) -> None:
-        for collection in (self._deployments, self._stateful_sets, self._daemon_sets, self._pods):
-            collection.subscribe(self._stir)
-        self._watch_resolution(self.resolution)
-
-    def _watch_resolution(self, resolution: Resolution) -> None:
-        collections: tuple[Collection[Any, Any], ...] = (
-            *(resolution.gateway_statuses, resolution.listener_set_statuses),
-            *(resolved for _, _, resolved in routes_by_kind(self.inputs, resolution)),
-            *(resolution.topology.endpoints, resolution.topology.certificates),
-        )
-        for collection in collections:
-            collection.subscribe(self._stir)
-
-    def _stir(self, _: list[Change[Any, Any]]) -> None:
-        self._stirred.set()
-
     def _troubles_changed(self, changes: list[Change[str, tuple[str, ...]]]) -> None:
         for change in changes:
             self.newsroom.tell(map(_unhealthy, change.old or ()), map(_unhealthy, change.new or ()))
 
     def pending(self) -> list[str]:
         """What is still on its way to where it will stay, in words."""
-        statuses: list[tuple[str, ResolvedGatewayStatus | ResolvedListenerSetStatus]] = []
-        for resolution in self.resolutions:
-            statuses += [(f"Gateway {key}", status) for key, status in resolution.gateway_statuses.items()]
-            statuses += [(f"ListenerSet {key}", status) for key, status in resolution.listener_set_statuses.items()]
-        gateways = [
-            f"{subject}: {condition.message}"
-            for name, status in statuses
-            for subject, conditions in (
-                (name, status.conditions),
-                *((f"{name} listener {listener.name}", listener.conditions) for listener in status.listeners),
-            )
-            for condition in conditions
-            if condition.type == "Programmed" and condition.reason in _IN_PROGRESS
-        ]
         in_front = self._cloud.pending() if self._cloud else ()
-        return sorted((*gateways, *self._pending_workloads(), *in_front))
-
-    def _pending_workloads(self) -> Iterator[str]:
-        counts: list[tuple[str, Key, int, int, bool]] = []
-        for key, deployment in self._deployments.items():
-            seen = deployment.status.observed_generation >= deployment.metadata.generation
-            counts.append(
-                ("Deployment", key, deployment.status.available_replicas, deployment.spec.replicas, seen),
-            )
-        for key, stateful in self._stateful_sets.items():
-            seen = stateful.status.observed_generation >= stateful.metadata.generation
-            counts.append(("StatefulSet", key, stateful.status.ready_replicas, stateful.spec.replicas, seen))
-        for key, daemons in self._daemon_sets.items():
-            seen = daemons.status.observed_generation >= daemons.metadata.generation
-            counts.append(
-                ("DaemonSet", key, daemons.status.number_ready, daemons.status.desired_number_scheduled, seen),
-            )
-        for kind, key, ready, wanted, seen in counts:
-            if not seen or ready < wanted:
-                yield f"{kind} {key}: {ready} of {wanted} pods available"
-        for key, pod in self._pods.items():
-            owned = any(owner.controller for owner in pod.metadata.owner_references)
-            if not owned and pod.status.phase not in ("Succeeded", "Failed") and not is_ready(pod):
-                yield f"Pod {key}: not ready"
+        return sorted((*pending_listeners(self.resolutions), *self._pending.workloads(), *in_front))
 
     async def ready(self, seconds: float) -> list[str]:
         """Wait until nothing is pending and Envoy serves all of it. Returns what was still pending after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    self._stirred.clear()
+                    self._pending.stirred.clear()
                     if self.pending():
-                        await self._stirred.wait()
+                        await self._pending.stirred.wait()
                         continue
                     # Perhaps only because nothing has been seen yet: let all come to where it leads, and look again.
                     await self._settle()
-                    if not self._stirred.is_set() and not self.pending():
+                    if not self._pending.stirred.is_set() and not self.pending():
                         if self._cloud:
                             self._cloud.want()  # what is applied by other means from now on
                         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 from msgspec import Struct
 
+from gatewright.local import tools
 from gatewright.local.documents import FieldPath, Flaw, Lines, documents
 from gatewright.local.front.description import AwsDescription, DescriptionError, is_description, parse
 from gatewright.model.kinds import find
@@ -242,16 +242,16 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _kustomize(folder: Path) -> str:
-    for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
-        program = shutil.which(command[0])
-        if program:
-            done = subprocess.run(  # noqa: S603 - a program that the user has installed, on a folder the user named
-                [program, *command[1:], str(folder)], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise _Unreadable(str(folder), f"{' '.join(command)} failed: {done.stderr.strip()}")
-            return done.stdout
-    raise _Unreadable(str(folder), "a kustomization needs `kustomize` or `kubectl` on the PATH; neither is there")
+    try:
+        command = tools.kustomize()
+    except tools.ToolError as error:
+        raise _Unreadable(str(folder), str(error)) from error
+    done = subprocess.run(  # noqa: S603 - a program that the user has installed, on a folder the user named
+        [*command, str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise _Unreadable(str(folder), f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _without_duplicates(objects: list[Manifest], problems: list[Problem]) -> Iterator[Manifest]:

@@ -86,6 +86,8 @@ class NodeGroups:
                 await self.step()
             except (AwsError, ClusterError) as error:
                 _log.debug("the nodes can't be brought up to date now", error=str(error))
+            except Exception:  # noqa: BLE001 - whatever an answer lacks, the next one may have it
+                _log.exception("the nodes can't be brought up to date")
             await asyncio.sleep(self._interval)
 
     async def step(self) -> None:

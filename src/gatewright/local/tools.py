@@ -23,6 +23,8 @@ VERSION_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 """How each program is asked for its version."""
 
 _SECONDS = 20
+_QUIET: Final = {"CHECKPOINT_DISABLE": "1"}
+"""Terraform would ask its maker for news when it is asked for its version, and note that in the home folder."""
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -53,13 +55,21 @@ def need(name: str, purpose: str) -> Path:
     return found
 
 
+def kustomize() -> list[str]:
+    """The command that builds a kustomization, without its folder. Raises ToolError."""
+    program = find("kustomize")
+    if program:
+        return [str(program), "build"]
+    return [str(need("kubectl", "to build kustomizations, where there is no kustomize")), "kustomize"]
+
+
 def version(name: str) -> tuple[int, int, int]:
     """The version of a program, asked of itself. Raises ToolError. Blocks for as long as the program takes."""
     program = need(name, "to learn its version")
     command = [str(program), *VERSION_COMMANDS.get(name, ("--version",))]
     try:
         done = subprocess.run(  # noqa: S603 - a program that the user has installed
-            command, capture_output=True, text=True, check=False, timeout=_SECONDS
+            command, capture_output=True, text=True, check=False, timeout=_SECONDS, env={**os.environ, **_QUIET}
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"{program}: doesn't tell its version: {error}; install it anew") from error

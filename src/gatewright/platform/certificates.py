@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from gatewright.cluster import Client, NotFound
 from gatewright.local.certificates import Authority, ServerCertificate, is_host_name, names_of
@@ -82,6 +83,4 @@ async def stands(client: Client, chain: bytes) -> bool:
 
 def fingerprint(chain: bytes) -> str:
     """A certificate's SHA-256, as base64."""
-    from cryptography.hazmat.primitives import hashes
-
     return base64.b64encode(x509.load_pem_x509_certificates(chain)[0].fingerprint(hashes.SHA256())).decode()

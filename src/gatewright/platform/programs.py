@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ async def run(
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with its children, as of `az`, which is a script, or of git
             await process.wait()
     status = process.returncode if process.returncode is not None else -1
     return Ended(status, output.decode(errors="replace"), errors.decode(errors="replace"))

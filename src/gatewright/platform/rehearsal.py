@@ -11,7 +11,10 @@ import contextlib
 import fcntl
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +27,7 @@ from gatewright.local.aws.process import read_sockets
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
+_TRIES = 10
 _TAIL = 20
 
 
@@ -82,35 +86,39 @@ async def start(folder: Path, tree: Path, repository: str) -> RehearsalEdge:
     if running and (running.repository, running.tree) == (repository, str(tree)):
         return running
     await stop(folder)
-    with _clean(folder) as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "gatewright.platform.edge", str(folder), str(tree), repository),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=surroundings(os.environ, {}),
-        )
-    ended = asyncio.ensure_future(process.wait())
+    process = _spawn(folder, tree, repository)
     try:
         async with asyncio.timeout(_START_SECONDS):
             while not (found := find(folder)):
-                if ended.done():
+                if process.returncode is not None:
                     raise RehearsalError(
                         f"the local edge ended with {process.returncode} while it started:\n{_tail(folder)}"
                     )
                 await asyncio.sleep(_LOOK_SECONDS)
     except BaseException as error:
-        ended.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        process.terminate()
         if isinstance(error, TimeoutError):
             raise RehearsalError(
                 f"the local edge wasn't ready after {_START_SECONDS:.0f} s:\n{_tail(folder)}"
             ) from None
         raise
     return found
+
+
+def _spawn(folder: Path, tree: Path, repository: str) -> subprocess.Popen[bytes]:
+    """The process of an edge; it goes on when ours ends, as one that asyncio started wouldn't: that is killed then."""
+    with _clean(folder) as log:
+        process = subprocess.Popen(  # noqa: S603 - a module of ours
+            [sys.executable, "-m", "gatewright.platform.edge", str(folder), str(tree), repository],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=surroundings(os.environ, {}),
+        )
+    # As long as we are there, somebody has to hear of its end: until then the system counts it as running.
+    threading.Thread(target=process.wait, name="edge", daemon=True).start()
+    return process
 
 
 async def stop(folder: Path) -> bool:
@@ -131,10 +139,14 @@ def held(folder: Path) -> Iterator[None]:
     """Be the edge of this folder. Raises RehearsalError where another one is."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RehearsalError(f"{folder}: another edge runs in this folder") from None
+        for left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    raise RehearsalError(f"{folder}: another edge runs in this folder") from None
+                time.sleep(_LOOK_SECONDS)  # whoever looks whether one runs has the lock for a moment
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -35,19 +35,10 @@ def repository(image: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def is_known(image: str) -> bool:
-    """Whether the image's own behaviour is stood in for."""
-    return _find(image) is not None
-
-
 def behaviour(program: Program) -> Behaviour:
     """What stands in for a program. A command that isn't the image's own is not known either."""
-    found = _find(program.image)
+    name = f"/{repository(program.image)}"
+    found = next((known for path, known in _KNOWN.items() if name.endswith(f"/{path}")), None)
     if found and (not program.command or program.command[0].rpartition("/")[2] == found[0]):
         return found[1](program)
     return StandIn(program)
-
-
-def _find(image: str) -> tuple[str, Callable[[Program], Behaviour]] | None:
-    name = f"/{repository(image)}"
-    return next((known for path, known in _KNOWN.items() if name.endswith(f"/{path}")), None)

@@ -102,7 +102,7 @@ class _Door:
         self._listener = listener
         self._doorkeeper = doorkeeper
         self.sockets: list[socket.socket] = []
-        self._taking: set[asyncio.Task[None]] = set()
+        self._taking: dict[asyncio.Task[None], str] = {}
         self._taken: dict[asyncio.WriteTransport, str] = {}
         self._unsubscribe = doorkeeper.subscribe(self._look_again)
 
@@ -129,8 +129,8 @@ class _Door:
                 connection, (peer, *_) = listening.accept()
                 if self._admits(peer):
                     task = asyncio.get_running_loop().create_task(self._take(connection, peer))
-                    self._taking.add(task)
-                    task.add_done_callback(self._taking.discard)
+                    self._taking[task] = peer
+                    task.add_done_callback(self._taking.pop)
                 else:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     connection.close()
@@ -150,7 +150,10 @@ class _Door:
             self._taken[cast("asyncio.WriteTransport", transport)] = peer  # uvloop's is one in all but its bases
 
     def _look_again(self) -> None:
-        admitted = {peer: self._admits(peer) for peer in set(self._taken.values())}
+        admitted = {peer: self._admits(peer) for peer in {*self._taken.values(), *self._taking.values()}}
         for transport, peer in self._taken.items():
             if not admitted[peer]:
                 transport.abort()
+        for task, peer in self._taking.items():
+            if not admitted[peer]:
+                task.cancel()  # it shakes hands

@@ -159,11 +159,10 @@ class Launcher:
             await asyncio.sleep(seconds * _RENEWED_AFTER)
             try:
                 token, seconds = await self._token(account, pod, uid)
-            except ClusterError as error:
+                write_private(file, token.encode())
+            except (ClusterError, OSError) as error:
                 _log.warning("a pod's token could not be renewed", pod=pod, error=str(error))
                 seconds = _AGAIN
-            else:
-                write_private(file, token.encode())
 
     async def _token(self, account: Key, pod: str, uid: str) -> tuple[str, float]:
         """A token of a ServiceAccount for one pod, and for how many seconds it is good (TokenRequest)."""

@@ -62,7 +62,8 @@ class RunningPod:
         """What of that has been said in an event."""
         self._endpoints: dict[Socket, Opened] = {}
         self._owners: dict[Socket, RunningContainer] = {}
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """By container, what starts it later."""
         counts = {status.name: status.restart_count for status in pod.status.container_statuses}
         self.containers = {
             container.name: RunningContainer(self, container, counts.get(container.name, 0))
@@ -121,19 +122,23 @@ class RunningPod:
         again = container.crashes - 2
         if again >= 0:
             pause = min(_LONGEST_BACK_OFF, _BACK_OFF * 2.0 ** min(again, 16))
-            loop = asyncio.get_running_loop()
-            container.not_before = loop.time() + pause
             container.waiting = ("CrashLoopBackOff", f"back-off {pause:.0f}s restarting failed container")
-            self._timers.append(loop.call_at(container.not_before + 0.01, self.changed))
+            self._start_later(container, pause)
         self.changed()
 
     def again(self, container: RunningContainer, seconds: float) -> None:
         """Start a container's program later."""
-        loop = asyncio.get_running_loop()
         container.behaviour = None
-        container.not_before = loop.time() + seconds
-        self._timers.append(loop.call_at(container.not_before + 0.01, self.changed))
+        self._start_later(container, seconds)
         self.changed()
+
+    def _start_later(self, container: RunningContainer, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        container.not_before = loop.time() + seconds
+        before = self._timers.pop(container.name, None)
+        if before:
+            before.cancel()
+        self._timers[container.name] = loop.call_at(container.not_before + 0.01, self.changed)
 
     async def drain(self, seconds: float) -> None:
         """Take no new requests, finish those in flight for up to `seconds`, then end."""
@@ -152,7 +157,7 @@ class RunningPod:
         for endpoint in self._endpoints.values():
             endpoint.close()
         self._endpoints.clear()
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         for container in self.containers.values():
             container.stop_probes()
