@@ -182,7 +182,11 @@ async def check_bucket(account: Account, outputs: Outputs) -> None:
     assert balancers["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
     assert balancers["Resource"].endswith(f"/alb/AWSLogs/{ACCOUNT}/*")
     assert refused["Principal"] == owner["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
-    assert refused["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT
+    # As AWS writes them itself for a flow log (VPC user guide, "Amazon S3 bucket permissions for flow logs").
+    assert (refused["Sid"], owner["Sid"]) == ("AWSLogDeliveryWrite", "AWSLogDeliveryAclCheck")
+    for each in (refused, owner):
+        assert each["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT
+        assert each["Condition"]["ArnLike"] == {"aws:SourceArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:*"}
     assert (clear["Effect"], clear["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     block = (await account("s3", "get_public_access_block", **bucket))["PublicAccessBlockConfiguration"]
     assert set(block.values()) == {True}

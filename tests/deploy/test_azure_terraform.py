@@ -21,6 +21,7 @@ from gatewright.local.certificates import Authority
 from gatewright.platform.outputs import Outputs
 
 AZURE = ROOT / "deploy/azure/terraform"
+CERTIFICATE = "MIIB"
 ENTRY_ADDRESS = "203.0.113.7"
 VAULT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/other"
 
@@ -62,6 +63,7 @@ async def terraform(tmp_path: Path, authority: str) -> AsyncIterator[Terraform]:
     answers = {
         "azurerm_public_ip__ip_address": ENTRY_ADDRESS,
         "data__azurerm_client_config__subscription_id": "00000000-0000-0000-0000-000000000000",
+        "azurerm_key_vault_certificate__certificate_data_base64": CERTIFICATE,
         "azurerm_dns_zone__name_servers": ["ns2.example.net", "ns1.example.net"],
     }
     with reading("azurerm", AZURE, **answers) as environment:
@@ -82,6 +84,7 @@ async def test_the_platform_is_made_with_what_it_has_by_default(terraform: Terra
     assert outputs.cluster_endpoint.startswith("https://")
     assert outputs.cluster_certificate_authority
     assert outputs.hosted_zone_id == ""
+    assert outputs.entry_certificate == CERTIFICATE, "verify takes it for the authority of what clients see"
 
     subnets = {each["name"]: IPv4Network(each["address_prefixes"][0]) for each in made.all("azurerm_subnet")}
     assert set(subnets) == {"platform-entry", "platform-nodes", "platform-gateway"}

@@ -89,10 +89,11 @@ async def test_aks_gives_its_own_and_asks_the_login_that_az_has(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     outputs = msgspec.structs.replace(AWS, resource_group="platform")
-    await access.azure_kubeconfig(outputs, tmp_path / "kubeconfig")
+    await access.azure_kubeconfig(outputs, tmp_path / "kubeconfig", "of-the-platform")
     assert command in (tmp_path / "kubeconfig").read_text()
     calls = (tmp_path / "calls").read_text()
     assert "aks get-credentials" in calls
+    assert "--subscription of-the-platform" in calls
     assert ("kubelogin convert-kubeconfig --login azurecli" in calls) == (command == "kubelogin")
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".az")]
 

@@ -85,6 +85,16 @@ def test_where_there_is_no_platform_there_is_nothing_to_do(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_platform_that_is_not_deployed_that_far_is_told_with_what_to_do(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "a b")
+    workspace.write(State(settings=Settings(target=Target.LOCAL, region="us-east-1", repository="x")))
+    ended = gatewright("verify", "--dir", "a b")
+    assert ended.status == 1
+    assert "Terraform's outputs aren't known; `gatewright deploy --target local --dir 'a b'`" in ended.text
+    shown = gatewright("status", "--dir", "a b")
+    assert "the local edge doesn't run: `gatewright deploy --target local --dir 'a b'` starts it" in shown.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
@@ -126,7 +136,7 @@ def program(folder: Path, name: str, text: str) -> None:
 def test_all_that_is_missing_is_told_before_anything_is_made(tmp_path: Path) -> None:
     ended = gatewright(
         *("deploy", "--target", "aws", "--yes", "--region", "eu-west-1", "--dir", "w", "--image", "x/y:1"),
-        *("--repository", f"file://{tmp_path}/none", "--tree", str(tree(tmp_path / "deploy"))),
+        *("--repository", "https://git.example.com/x.git", "--tree", str(tree(tmp_path / "deploy"))),
         PATH=str(tmp_path / "bin"),
     )
     assert ended.status == 1
@@ -188,8 +198,10 @@ async def test_ctrl_c_keeps_what_was_made_and_the_next_run_goes_on(tmp_path: Pat
         pytest.skip("terraform isn't on the path")
     arguments = await prepared(tmp_path, seconds=30)
     planned = await said(await past_prerequisites(tmp_path, "deploy", *arguments, "--plan-only"))
-    assert "Nothing was changed" in planned.text
-    assert planned.status == 1
+    assert "2 to create\n  create terraform_data.network\n  create terraform_data.cluster\n" in planned.text
+    assert planned.status == 0
+    assert not (tmp_path / "w/terraform/plan.tfplan").exists()
+    assert "terraform open" in (await asyncio.to_thread(gatewright, "status", "--dir", "w")).text
 
     process = await past_prerequisites(tmp_path, "deploy", *arguments, "--yes")
     async with asyncio.timeout(_LONGEST):
@@ -211,12 +223,33 @@ async def test_ctrl_c_keeps_what_was_made_and_the_next_run_goes_on(tmp_path: Pat
     assert "✓ Certificates" in ended.text
     assert "✓ Terraform" in ended.text
     assert ended.status == 1, "there is no cluster behind this configuration"
-    assert "Kubeconfig: Terraform's outputs cluster_endpoint" in ended.text
+    assert "✗ Kubeconfig" in ended.text
     state = json.loads((tmp_path / "w/state.json").read_text())
     assert state["outputs"]["cluster_name"] == "platform"
     assert stat.S_IMODE((tmp_path / "w/state.json").stat().st_mode) == 0o600
     for name in ("terraform/gatewright.auto.tfvars.json", "terraform/terraform.tfstate", "certificates/ca.key"):
         assert stat.S_IMODE((tmp_path / "w" / name).stat().st_mode) == 0o600, name
+
+    planned = await said(await past_prerequisites(tmp_path, "deploy", *arguments, "--plan-only"))
+    assert "nothing to change" in planned.text
+    assert "Kubeconfig" not in planned.text, "a plan is the end, also where it is empty"
+    assert planned.status == 0
+
+
+async def test_what_nobody_reads_any_more_is_done_all_the_same(tmp_path: Path) -> None:
+    if not any((Path(part) / "terraform").exists() for part in os.environ["PATH"].split(os.pathsep)):
+        pytest.skip("terraform isn't on the path")
+    arguments = await prepared(tmp_path, seconds=0)
+    process = await past_prerequisites(tmp_path, "deploy", *arguments, "--yes")
+    assert process.stdout
+    async with asyncio.timeout(_LONGEST):
+        await process.stdout.readline()
+        process.stdout._transport.close()  # type: ignore[attr-defined] # as `| head -1` does
+        assert await process.wait() == 1, "there is no cluster behind this configuration"
+    state = json.loads((tmp_path / "w/state.json").read_text())
+    assert state["outputs"]["cluster_name"] == "platform"
+    assert state["done"]["kubeconfig"] == ""
+    assert not (tmp_path / "w/fault.log").exists()
 
 
 def test_a_state_of_something_else_is_refused_with_what_to_do(tmp_path: Path) -> None:

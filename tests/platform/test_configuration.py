@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,19 @@ def test_the_rehearsal_gets_the_edges_addresses_and_an_old_provider_its_override
     assert [path.name for path in sources(Tree(tmp_path), LOCAL, found)] == ["terraform", "common"]
 
 
+def test_providers_beside_this_environment_are_taken_unless_terraform_is_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert find_plugins({}, tmp_path / "w") is None
+    place = tmp_path / "tools/plugins"
+    (place / "registry.terraform.io/hashicorp/aws/3.39.0" / system()).mkdir(parents=True)
+    found = find_plugins({}, tmp_path / "w")
+    assert found is not None
+    assert (found.folder, found.version) == (place, "3.39.0")
+    assert find_plugins({PLUGINS: ""}, tmp_path / "w") is None
+
+
 def test_a_provider_that_lies_in_no_layout_gets_one(tmp_path: Path) -> None:
     program = tmp_path / "anywhere/terraform-provider-aws_v3.39.0_x5"
     program.parent.mkdir()
@@ -130,7 +144,16 @@ def test_a_provider_that_lies_in_no_layout_gets_one(tmp_path: Path) -> None:
         assert found.version == "3.39.0"
         place = found.folder / "registry.terraform.io/hashicorp/aws/3.39.0" / system() / program.name
         assert place.read_text() == "a program"
-    assert find_plugins({PLUGINS: str(tmp_path / "w/none")}, tmp_path / "w") is None
+    with pytest.raises(PlatformError, match=r"PLUGINS: found no provider in .*/none, expected registry.terraform.io/"):
+        find_plugins({PLUGINS: str(tmp_path / "none")}, tmp_path / "w")
+
+
+def test_a_folder_with_providers_of_azure_is_one_wherever_terraform_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mirror/registry.terraform.io/hashicorp/azurerm").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert find_plugins({PLUGINS: "mirror"}, tmp_path / "w") == (tmp_path / "mirror", "")
 
 
 def system() -> str:
@@ -172,6 +195,20 @@ def test_what_is_given_sorts_after_ours_and_single_variables_last(tmp_path: Path
     assert [path.name for path in workspace.variables.iterdir()] == ["given-01-b.auto.tfvars"]
 
 
+def test_what_can_not_be_kept_leaves_what_was_given_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, given = tmp_path / "variables", tmp_path / "a.tfvars"
+    given.write_text("before = 1")
+    keep_variable_files([given], folder)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("gatewright.platform.tree.write_private", full)
+    with pytest.raises(OSError, match="No space"):
+        keep_variable_files([given], folder)
+    assert [path.read_text() for path in folder.iterdir()] == ["before = 1"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
@@ -197,6 +234,8 @@ def test_the_rehearsal_knows_no_account_of_the_users(monkeypatch: pytest.MonkeyP
     found = environment(LOCAL, EDGE)
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "TF_VAR_name", "TF_CLI_ARGS"} & set(found)
     assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:5000"
+    azure = Settings(target=Target.AZURE, region="westeurope")
+    assert environment(azure, None, "of-the-platform")["ARM_SUBSCRIPTION_ID"] == "of-the-platform"
     real = environment(Settings(target=Target.AWS, region="eu-west-1"), None)
     assert (real["AWS_PROFILE"], real["AWS_REGION"]) == ("production", "eu-west-1")
     assert os.environ["AWS_PROFILE"] == "production"

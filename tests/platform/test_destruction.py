@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from gatewright.platform.destruction import Destruction
 from gatewright.platform.errors import StepFailed
 from gatewright.platform.objects import APPLICATIONS
 from gatewright.platform.outputs import Outputs
-from gatewright.platform.situation import Situation
+from gatewright.platform.situation import OtherAccount, Situation
 from gatewright.platform.steps import carry_out
-from gatewright.platform.targets import Settings, Target
+from gatewright.platform.targets import Architecture, Settings, Target
 from gatewright.platform.terraformlog import Run
 from gatewright.platform.tree import Tree
 from gatewright.platform.waiting import Patience
@@ -64,8 +64,8 @@ class FakeTerraform:
 class FakeAws:
     """An account that has load balancers until its cluster's controllers have taken them down."""
 
-    def __init__(self, left: Callable[[], list[str]], *, cluster: bool = True) -> None:
-        self._left, self._cluster = left, cluster
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
 
     async def __aenter__(self) -> FakeAws:
         return self
@@ -74,8 +74,21 @@ class FakeAws:
         pass
 
     async def call(self, service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "get_caller_identity":
+            return {"Account": self._ground.credentials_of}
+        if operation == "list_resource_record_sets":
+            marker = (
+                '"heritage=external-dns,external-dns/owner=platform,external-dns/resource=gateway/edge/shared-gateway"'
+            )
+            values = {f"a-{name}": marker for name in self._ground.records} | {"txt.example.com": '"v=spf1 -all"'}
+            return {
+                "ResourceRecordSets": [
+                    {"Name": f"{name}.", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": value}]}
+                    for name, value in values.items()
+                ]
+            }
         if operation == "describe_cluster":
-            if not self._cluster:
+            if not self._ground.has_cluster:
                 from gatewright.aws.errors import NotFound
 
                 raise NotFound("ResourceNotFoundException", "No cluster", "eks:describe_cluster")
@@ -88,7 +101,7 @@ class FakeAws:
 
     async def pages(self, service: str, operation: str, items: str, **_: Any) -> list[Any]:
         assert operation == "describe_load_balancers"
-        names = ["front", *self._left()]
+        names = ["front", *self._ground.left]
         return [{"LoadBalancerArn": f"arn:aws:elb:{name}", "LoadBalancerName": name} for name in names]
 
 
@@ -97,7 +110,9 @@ class Ground(Situation):
 
     calls: list[str]
     left: list[str]
+    records: list[str]
     has_cluster: bool = True
+    credentials_of: str = "111122223333"
 
     @property
     def patience(self) -> Patience:
@@ -110,16 +125,27 @@ class Ground(Situation):
         return FakeTerraform(self.calls)
 
     def aws(self) -> Any:
-        return FakeAws(lambda: self.left, cluster=self.has_cluster)
+        return FakeAws(self)
 
 
-def ground(folder: Path, *, target: Target = Target.AWS) -> Ground:
+def ground(
+    folder: Path, *, target: Target = Target.AWS, architecture: Architecture = Architecture.CHAINED, zone: str = ""
+) -> Ground:
     workspace = Workspace(folder / "w")
-    settings = Settings(target=target, region="eu-west-1", repository="https://git.example.com/x.git")
-    outputs = Outputs(name="platform", region="eu-west-1", architecture="chained", cluster_name="platform")
+    settings = Settings(
+        target=target, architecture=architecture, region="eu-west-1", repository="https://git.example.com/x.git"
+    )
+    outputs = Outputs(
+        name="platform",
+        region="eu-west-1",
+        architecture=architecture,
+        cluster_name="platform",
+        account_id="111122223333",
+        hosted_zone_id=zone,
+    )
     workspace.write(State(settings=settings, done=dict.fromkeys(EVERY, "x"), outputs=outputs))
     found = Ground(workspace, Tree(folder), Told(), lambda _: True)
-    found.calls, found.left = [], []
+    found.calls, found.left, found.records = [], [], []
     return found
 
 
@@ -157,6 +183,8 @@ class Controllers:
         while True:
             for found in await self._deleted(APPLICATIONS, "applications", "argocd"):
                 name = found["metadata"]["name"]
+                if (found["status"].get("operationState") or {}).get("phase") == "Running":
+                    continue  # as upstream's: a deletion is looked at after the operation
                 self._ground.calls.append(f"application {name} deleted")
                 if name == "gateway":
                     await self._place.client.request(
@@ -278,6 +306,82 @@ async def test_a_load_balancer_that_stays_in_aws_stops_it_and_is_named(tmp_path:
     assert it.calls == []
 
 
+async def test_a_sync_that_still_waits_for_something_does_not_hold_the_deletion(tmp_path: Path, place: Cluster) -> None:
+    it = ground(tmp_path)
+    await stand(place, it)
+    for name in ("platform", "gateway"):
+        running = {"status": {"operationState": {"phase": "Running", "message": "waiting for healthy state of ..."}}}
+        await place.patch(APPLICATIONS, "applications", "argocd", name, running)
+    controllers = asyncio.create_task(Controllers(place, it).run())
+    try:
+        await destroy(it)
+    finally:
+        controllers.cancel()
+    assert it.calls[-1] == "terraform 1 to delete"
+
+
+async def test_a_sync_of_the_root_is_ended_before_it_makes_anew_what_is_deleted(tmp_path: Path, place: Cluster) -> None:
+    it = ground(tmp_path)
+    await stand(place, it)
+    await place.patch(
+        APPLICATIONS, "applications", "argocd", "platform", {"status": {"operationState": {"phase": "Running"}}}
+    )
+    with pytest.raises(StepFailed, match="waiting until Application argocd/gateway"):
+        await destroy(it)  # nobody takes the finalizers away
+    root = await place.get(APPLICATIONS, "applications", "argocd", "platform")
+    assert root is not None
+    assert root["status"]["operationState"]["phase"] == "Terminating"
+
+
+async def test_records_that_the_controller_has_written_go_before_it(tmp_path: Path, place: Cluster) -> None:
+    it = ground(tmp_path, architecture=Architecture.DIRECT, zone="Z1")
+    await stand(place, it)
+    it.records = ["platform.example.com"]
+    controllers = asyncio.create_task(Controllers(place, it).run())
+    try:
+        with pytest.raises(StepFailed, match=r"AWS still has TXT a-platform\.example\.com") as caught:
+            await destroy(it)
+        assert "zone Z1: TXT a-platform.example.com" in str(caught.value)
+        assert it.calls == ["application gateway deleted"], "its controller is still there"
+        it.records.clear()
+        await destroy(it)
+    finally:
+        controllers.cancel()
+    assert it.calls[-1] == "terraform 1 to delete"
+
+
+async def test_credentials_of_another_account_are_refused_before_anything_is_lost(
+    tmp_path: Path, place: Cluster
+) -> None:
+    it = ground(tmp_path)
+    await stand(place, it)
+    it.credentials_of = "999988887777"
+    with pytest.raises(StepFailed, match=r"is in account 111122223333, the credentials are of 999988887777") as caught:
+        await destroy(it)
+    assert "AWS_PROFILE" in caught.value.remedy
+    assert it.calls == []
+    assert await place.get(GATEWAY, "gateways", "edge", "shared-gateway") is not None
+    assert it.workspace.read() is not None
+
+
+async def test_the_account_is_known_from_the_first_credentials_with_which_terraform_begins(tmp_path: Path) -> None:
+    it = ground(tmp_path)
+    it.workspace.write(State(settings=it.settings))
+    it = Ground(it.workspace, it.given_tree, Told(), lambda _: True)
+    await it.know_account()
+    assert it.account == "111122223333"
+    it.credentials_of = "999988887777"
+    await it.know_account()  # somebody has chosen another profile, before anything was made
+    assert it.account == "999988887777"
+    it.record("terraform", "")
+    it.credentials_of = "111122223333"
+    with pytest.raises(OtherAccount):
+        await it.know_account()
+    kept = it.workspace.read()
+    assert kept is not None
+    assert kept.account == "999988887777"
+
+
 async def test_a_cluster_that_does_not_answer_stops_it_only_where_something_would_be_left(tmp_path: Path) -> None:
     it = ground(tmp_path)
     it.workspace.kubeconfig.write_text(unreachable())
@@ -302,7 +406,10 @@ async def test_a_half_made_platform_goes_too(tmp_path: Path) -> None:
     it.record("terraform", "")
     told = await destroy(it)
     assert it.calls == TERRAFORM
-    assert "end there is no kubeconfig, so nothing was put into a cluster; the cloud has no load balancer of it" in told
+    assert (
+        "end there is no kubeconfig, so nothing was put into a cluster; the cloud has nothing that its controllers made"
+        in told
+    )
 
 
 async def test_a_platform_whose_terraform_never_began_needs_none(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_patches_say_what_terraform_said_whatever_it_is(name: str, address: str)
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"repository": ""}, "settings.repository: found none, expected the URL"),
+        ({"repository": ""}, "--repository: found none, expected the URL"),
         ({"repository": "deploy/gitops"}, "found deploy/gitops, expected the URL"),
         ({"repository": "file:///srv/platform"}, "expected the URL"),
         ({"repository": "https://me:hunter2@git.example.org/p.git"}, "with credentials in it, expected one without"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
+import re
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,13 @@ output "hidden" {
 """
 
 
-def terraform(folder: Path, text: str = SLOW, told: list[str] | None = None, **variables: Any) -> Terraform:
+def terraform(
+    folder: Path,
+    text: str = SLOW,
+    told: list[str] | None = None,
+    doing: Callable[[str], None] = lambda _: None,
+    **variables: Any,
+) -> Terraform:
     program = tools.find("terraform")
     if program is None:
         pytest.skip("terraform isn't on the path")
@@ -43,8 +52,13 @@ def terraform(folder: Path, text: str = SLOW, told: list[str] | None = None, **v
     (folder / "main.tf").write_text(text)
     (folder / "x.auto.tfvars.json").write_text(json.dumps(variables))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    doing = told.append if told is not None else lambda _: None
-    return Terraform(str(program), folder, environment={**environment, "TF_WORKSPACE": "other"}, doing=doing)
+    doing = told.append if told is not None else doing
+    return Terraform(
+        str(program),
+        folder,
+        environment={**environment, "TF_WORKSPACE": "other", "TF_DATA_DIR": "/nowhere"},
+        doing=doing,
+    )
 
 
 async def test_a_plan_is_applied_found_unchanged_changed_and_destroyed(tmp_path: Path) -> None:
@@ -114,6 +128,33 @@ async def test_a_provider_that_can_not_be_had_fails_at_init(tmp_path: Path) -> N
     assert "GATEWRIGHT_TERRAFORM_PLUGINS" in caught.value.remedy
 
 
+async def test_a_provider_stays_until_the_configuration_has_outgrown_it(tmp_path: Path) -> None:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+    def offer(version: str) -> None:
+        folder = tmp_path / "providers/no.example/no/none" / version / f"{sys.platform}_{machine}"
+        folder.mkdir(parents=True)
+        (folder / f"terraform-provider-none_v{version}").write_text("a program")
+
+    async def locked(constraint: str) -> str:
+        wanted = f'none = {{ source = "no.example/no/none", version = "{constraint}" }}'
+        program = terraform(tmp_path / "t", f"terraform {{\n  required_providers {{\n    {wanted}\n  }}\n}}\n")
+        environment = {"PATH": os.environ["PATH"], "TF_CLI_CONFIG_FILE": os.devnull}
+        it = Terraform(program._program, tmp_path / "t", environment=environment, plugins=tmp_path / "providers")
+        await it.init()
+        found = re.search(r'version +?= "(.*)"', (tmp_path / "t/.terraform.lock.hcl").read_text())
+        return found[1] if found else ""
+
+    offer("3.39.0")
+    assert await locked("~> 3.39") == "3.39.0"
+    offer("3.40.0")
+    assert await locked("~> 3.39") == "3.39.0"
+    offer("6.25.0")
+    assert await locked("~> 6.25") == "6.25.0"
+    with pytest.raises(TerraformFailed, match=r"no\.example/no/none"):
+        await locked("~> 7.0")
+
+
 async def begun(place: Path) -> None:
     async with asyncio.timeout(60):
         async for _ in awatch(
@@ -121,6 +162,26 @@ async def begun(place: Path) -> None:
         ):
             if place.exists():  # noqa: ASYNC240 - a look at a folder in memory
                 return
+
+
+async def test_a_state_that_could_not_be_written_is_put_into_its_place(tmp_path: Path) -> None:
+    it = terraform(tmp_path / "t")
+    await it.init()
+    await it.apply(await it.plan())
+    # As Terraform leaves it where a remote state can't be reached, or credentials have expired, at the end.
+    (tmp_path / "t" / "terraform.tfstate").rename(tmp_path / "t" / "errored.tfstate")
+    (tmp_path / "t" / "terraform.tfstate.backup").unlink(missing_ok=True)
+    it = terraform(tmp_path / "t")
+    await it.init()
+    assert (await it.plan()).changes == []
+    assert not (tmp_path / "t" / "errored.tfstate").exists()
+
+    state = json.loads((tmp_path / "t" / "terraform.tfstate").read_text())
+    (tmp_path / "t" / "errored.tfstate").write_text(json.dumps({**state, "lineage": "another"}))
+    with pytest.raises(TerraformFailed, match="terraform state push") as caught:
+        await it.init()
+    assert "couldn't write its state" in caught.value.remedy
+    assert (tmp_path / "t" / "errored.tfstate").exists()
 
 
 async def test_an_interruption_lets_terraform_keep_its_state(tmp_path: Path) -> None:
@@ -138,6 +199,28 @@ async def test_an_interruption_lets_terraform_keep_its_state(tmp_path: Path) -> 
     plan = await it.plan()  # the lock is free
     await it.apply(plan)
     assert (await it.plan()).changes == []
+
+
+async def test_terraform_keeps_its_state_where_what_it_does_can_not_be_told(tmp_path: Path) -> None:
+    def full(text: str) -> None:
+        if (tmp_path / "begun").exists() and "done; working on" in text:
+            raise OSError(28, "No space left on device", "standard output")
+
+    it = terraform(tmp_path / "t", seconds=30, doing=full)
+    await it.init()
+    with pytest.raises(OSError, match="No space left"):
+        await it.apply(await it.plan())
+    assert "terraform_data.first" in await it.resources()
+    it = terraform(tmp_path / "t", seconds=0)
+    assert (await it.plan()).changes, "the lock is free"
+
+
+async def test_a_broken_state_is_told_with_what_to_do(tmp_path: Path) -> None:
+    it = terraform(tmp_path / "t")
+    (tmp_path / "t/terraform.tfstate").write_text('{"version": 4, "resou')
+    with pytest.raises(TerraformFailed, match="could not be parsed") as caught:
+        await it.init()
+    assert "put terraform.tfstate.backup in its place" in caught.value.remedy
 
 
 KILLED = """
@@ -190,6 +273,20 @@ def test_progress_names_what_takes_long() -> None:
     assert run.line(9, 205) == expected
 
 
+def test_a_certificate_that_waits_for_a_delegation_says_so() -> None:
+    run = Run()
+    validation = "module.certificate.aws_acm_certificate_validation.this[0]"
+    zone = hook("module.certificate.aws_route53_zone.this[0]")
+    run.read(message("apply_start", hook=zone), 0)
+    run.read(message("apply_complete", hook={**zone, "id_key": "id", "id_value": "Z0123"}), 40)
+    run.read(message("apply_start", hook=hook(validation)), 50)
+    assert "delegates" not in run.line(9, 100)
+    assert run.line(9, 200).endswith(
+        "; the certificate waits until the zone above delegates to the name servers of Z0123 "
+        "(`aws route53 get-hosted-zone --id Z0123`)"
+    )
+
+
 def test_what_is_no_message_is_kept_for_the_error() -> None:
     run = Run()
     for line in ("", "Error: Backend initialization required", "[1]", message("version")):
@@ -202,6 +299,10 @@ def test_a_message_that_a_full_disk_has_cut_is_told_to_nobody() -> None:
     run.read(message("version"), 0)
     run.read('{"@level":"info","@message":"aws_vpc.this: Destr', 0)
     assert run.failure() == "it ended without saying why, as where a disk is full"
+    run.read("│ Warning: Unable to open CLI configuration file", 0)
+    assert run.failure().startswith("it ended without saying why, as where a disk is full\n│ Warning: Unable"), (
+        "a warning isn't the reason"
+    )
 
 
 def test_what_went_well_before_an_error_is_not_told() -> None:

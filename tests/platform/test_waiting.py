@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform.cluster import QUICK, Cluster, application, child, cluster, resource
+from tests.platform.cluster import QUICK, SOURCE, Cluster, application, child, cluster, resource
 
+from gatewright.aws.errors import AccessDenied, Throttled
+from gatewright.cluster import ApiError, Unreachable
+from gatewright.platform import waiting
 from gatewright.platform.applications import Application, Standing, read_application, standing
 from gatewright.platform.diagnosis import bad_conditions, explain, pod_problems
 from gatewright.platform.objects import APPLICATIONS
-from gatewright.platform.waiting import Late, applications_ready, rolled_out, workloads_ready
+from gatewright.platform.waiting import Late, Look, applications_ready, nothing, rolled_out, workloads_ready
 
 
 @pytest.fixture
@@ -304,3 +307,59 @@ def test_a_pod_that_runs_and_is_not_ready_is_told() -> None:
     found = {"status": {"phase": "Running", "conditions": conditions}}
     assert list(pod_problems(found)) == ["it runs, and isn't ready: probe fails"]
     assert APPLICATIONS.startswith("argoproj.io/")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("connection refused"),
+        ApiError(503, "ServiceUnavailable", "the server is currently unable to handle the request"),
+        ApiError(429, "TooManyRequests", "etcdserver: too many requests"),
+        Throttled("Throttling", "Rate exceeded", "elbv2:describe_load_balancers"),
+    ],
+)
+async def test_an_api_that_fails_in_passing_is_waited_for(error: Exception) -> None:
+    told: list[str] = []
+    failing = [error, error]
+
+    async def look() -> Look:
+        if failing:
+            raise failing.pop()
+        return Look(True, "done")
+
+    await waiting.wait(look, told.append, QUICK, nothing, "")
+    assert all("doesn't answer" in line for line in told)
+    failing = [error] * 1000
+    with pytest.raises(Late, match="doesn't answer"):
+        await waiting.wait(look, told.append, QUICK, nothing, "")
+
+
+@pytest.mark.parametrize("error", [ApiError(403, "Forbidden", "no"), AccessDenied("AccessDenied", "no", "x:y")])
+async def test_a_refusal_is_not(error: Exception) -> None:
+    async def look() -> Look:
+        raise error
+
+    with pytest.raises(type(error)):
+        await waiting.wait(look, lambda _: None, QUICK, nothing, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "ended"),
+    [
+        (SOURCE, "abc", False),  # it is what is to be
+        ({**SOURCE, "path": "old"}, "abc", True),  # the spec is another one since
+        (SOURCE, "old", True),  # there is a newer commit
+    ],
+)
+async def test_a_sync_of_what_it_was_before_is_ended(
+    place: Cluster, source: dict[str, Any], revision: str, *, ended: bool
+) -> None:
+    root = application("platform", sync="OutOfSync", health="Progressing", phase="Running")
+    root["status"]["sync"]["revision"] = "abc"
+    root["status"]["operationState"]["syncResult"] = {"source": source, "revision": revision}
+    await place.put(root)
+    with pytest.raises(Late):
+        await applications_ready(place.client, "platform", lambda _: None, QUICK)
+    found = await place.get(APPLICATIONS, "applications", "argocd", "platform")
+    assert found is not None
+    assert (found["status"]["operationState"]["phase"] == "Terminating") is ended

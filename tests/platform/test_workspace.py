@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gatewright.platform.situation import leave_nothing
 from gatewright.platform.targets import Settings, Target
 from gatewright.platform.workspace import State, Workspace, WorkspaceError
 
@@ -46,3 +47,22 @@ def test_the_state_of_another_version_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"version": 2, "settings": "another shape"}')
     with pytest.raises(WorkspaceError, match="found version 2"):
         workspace.read()
+
+
+def test_commands_are_as_people_type_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Workspace.default(Target.AWS).command("deploy", Target.AWS) == "gatewright deploy --target aws"
+    there = "gatewright destroy --target local --dir "
+    assert Workspace(Path("a b")).command("destroy", Target.LOCAL) == there + "'a b'"
+    assert Workspace(tmp_path.parent / "x").command("destroy", Target.LOCAL) == f"{there}{tmp_path.parent}/x"
+
+
+def test_the_default_folder_goes_with_its_last_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = [Workspace.default(Target.LOCAL), Workspace.default(Target.AWS)]
+    for each in both:
+        each.write(state())
+    leave_nothing(both[0])
+    assert both[1].read() is not None
+    leave_nothing(both[1])
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,16 +10,17 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.verify.verified_cluster import OUTPUTS, Told, pod
+from tests.verify.verified_cluster import EDGE, OUTPUTS, Told, pod
 
 from gatewright.cluster import ApiError, Client, NotFound
+from gatewright.edge.front import Front
 from gatewright.local.certificates import Authority
 from gatewright.model.meta import Key
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.report import Outcome
 from gatewright.platform.targets import Target
 from gatewright.platform.verify.certificates import problem_of
-from gatewright.platform.verify.doors import Door
+from gatewright.platform.verify.doors import Door, doors
 from gatewright.platform.verify.endpoints import answered_by, leads_to_https, ways_of, wrong_with
 from gatewright.platform.verify.isolation import _tried
 from gatewright.platform.verify.knocking import Answer, speaks_old_tls
@@ -257,6 +259,17 @@ async def test_what_an_answer_by_the_api_server_shows(answer: bytes | Exception,
     assert bool(check.advice) == (outcome is Outcome.FAILED)
 
 
+async def test_a_pod_that_drops_what_the_api_server_sends_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Answering):
+        async def request(self, *_: Any, **__: Any) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+    monkeypatch.setattr("gatewright.platform.verify.isolation._SECONDS", 0.01)
+    check = await _tried(Silent(b""), pod("tenant-a", "app1"), 8080)
+    assert check.outcome is Outcome.PASSED
+
+
 # --- web ACLs and Azure -----------------------------------------------------------------------------------------------
 
 
@@ -305,3 +318,15 @@ async def test_an_application_gateway_whose_probe_fails(told: Told) -> None:
 
     report = await told.verify(*ids, outputs=outputs, target=Target.AZURE, azure=nobody)
     assert [check.found for check in report.checks] == ["Azure can't be asked: az is not installed"]
+
+
+async def test_on_azure_the_shared_gateway_is_the_one_that_has_the_fixed_address_and_the_door(told: Told) -> None:
+    from msgspec.structs import replace
+
+    outputs = replace(OUTPUTS, application_gateway="platform", entry="203.0.113.1", gateway_address="10.0.2.250")
+    inner = EDGE.split("---")[3].replace("shared-gateway", "of-a-tenant")
+    await told.write(EDGE, inner)
+    report = await told.verify("load-balancer", outputs=outputs, target=Target.AZURE)
+    assert [(check.subject, check.found) for check in report.checks] == [("Gateway edge/shared-gateway", "has none")]
+    keys = (Key("edge", "shared-gateway"), Key("edge", "of-a-tenant"))
+    assert list(doors(Front(), (), keys, outputs)) == [keys[0]]

@@ -9,6 +9,7 @@ from tests.verify.verified_cluster import EDGE, Told, failures, node, outcomes, 
 
 from gatewright.model.apps import DaemonSet
 from gatewright.model.meta import Key
+from gatewright.platform.targets import Target
 from gatewright.platform.verify.placement import unschedulable
 
 TOLERATION = {"key": "CriticalAddonsOnly", "operator": "Exists"}
@@ -43,6 +44,19 @@ async def test_pods_on_nodes_of_their_kind_pass(told: Told) -> None:
         "Pod edge/shared-gateway-istio-1": "passed",
         "other pods": "passed",
     }
+
+
+async def test_where_aks_puts_its_own_pods_is_its_own_business(told: Told) -> None:
+    await _nodes(told)
+    for name, mode in (("system-1", "system"), ("user-1", "user")):
+        found = node(name, mode, tainted=mode == "system")
+        found["metadata"]["labels"]["kubernetes.azure.com/mode"] = mode
+        await told.put(found)
+    await _namespaces(told, "istio-system")
+    await told.put(pod("kube-system", "eraser-aks-user-1", "user-1"))
+    await told.put(pod("istio-system", "istiod-1", "user-1"))
+    report = await told.verify("placement", target=Target.AZURE)
+    assert set(failures(report)) == {"Pod istio-system/istiod-1"}
 
 
 async def test_an_application_on_a_system_node_that_lost_its_taint(told: Told) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from tests.verify.verified_cluster import EDGE, Told, outcomes
 
+from gatewright.aws.errors import AccessDenied
 from gatewright.cluster import Client
 from gatewright.platform.report import Check, Outcome, Report
 from gatewright.platform.targets import Settings, Target
@@ -37,6 +38,16 @@ async def test_a_check_that_breaks_fails_alone(told: Told, monkeypatch: pytest.M
     ]
     assert report.checks[0].found == "the check itself broke: ValueError: what nobody thought of"
     assert "a fault of gatewright" in report.checks[0].advice
+
+
+async def test_what_somebody_may_not_look_at_is_skipped(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def denied(_: View) -> list[Check]:
+        raise AccessDenied("AccessDeniedException", "not authorized", "wafv2:get_web_acl_for_resource")
+
+    monkeypatch.setattr(running, "INSPECTIONS", (Inspection(("web-acl",), "the ALB", "has a web ACL", denied),))
+    [check] = (await told.verify("web-acl")).checks
+    assert check.outcome.value == "skipped"
+    assert check.found.startswith("not permitted to look: wafv2:get_web_acl_for_resource")
 
 
 async def test_a_check_that_hangs_ends(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,7 @@ module "logs" {
   bucket         = "${var.name}-${local.account}-${var.region}-access-logs"
   account_id     = local.account
   partition      = local.partition
+  region         = var.region
   retention_days = var.access_log_retention_days
   force_destroy  = var.force_destroy
 }

@@ -48,6 +48,11 @@ output "application_gateway" {
   value       = module.entry.name
 }
 
+output "entry_certificate" {
+  description = "The self-signed certificate that clients see, DER in base64; empty where an own one was given."
+  value       = try(module.certificate[0].certificate, "")
+}
+
 output "gateway_address" {
   description = "Address of the Gateway's internal load balancer, which its Service asks for."
   value       = local.gateway_address

@@ -46,8 +46,10 @@ def aws_kubeconfig(outputs: Outputs, aws: str, environment: Mapping[str, str]) -
     return _kubeconfig(outputs.cluster_name, cluster, {"exec": user})
 
 
-async def azure_kubeconfig(outputs: Outputs, path: Path) -> None:
+async def azure_kubeconfig(outputs: Outputs, path: Path, subscription: str = "") -> None:
     """Write that of an AKS cluster, as `az` gives it; where it asks Entra ID, with the login that `az` has.
+
+    It is looked for in a subscription, or else in the current one of `az`.
 
     Raises PlatformError.
     """
@@ -61,6 +63,7 @@ async def azure_kubeconfig(outputs: Outputs, path: Path) -> None:
                 *(az, "aks", "get-credentials", "--only-show-errors", "--overwrite-existing"),
                 *("--resource-group", outputs.resource_group, "--name", outputs.cluster_name),
                 *("--file", str(temporary)),
+                *(("--subscription", subscription) if subscription else ()),
             ],
             remedy="log in with `az login`, to the subscription that the cluster is in (`az account set`)",
         )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import AwsError, NotFound
 from gatewright.platform.prerequisites import Missing
-from gatewright.platform.targets import Architecture, Settings
+from gatewright.platform.targets import Settings
 
 
 class Quota(NamedTuple):
@@ -32,6 +32,14 @@ BALANCERS = Quota(
 )
 CLUSTERS = Quota("eks", "L-1194D53C", "EKS clusters", ("eks", "list_clusters", "clusters"))
 
+PROCESSORS = ("ec2", "L-1216C47A")
+"""The quota of vCPUs of running on-demand instances of the families A, C, D, H, I, M, R, T and Z."""
+_STANDARD = tuple("acdhimrtz")
+
+INSTANCE_TYPE = "m7i.large"
+POOLS = {"system_nodes": 2, "user_nodes": 2}
+"""The variables of the node groups, each with how many nodes it begins with where nothing else is said."""
+
 _UNOPENED = "opt-in-not-required", "opted-in"
 
 
@@ -41,7 +49,7 @@ def needs(settings: Settings, zones: int) -> dict[Quota, int]:
     return {
         VPCS: 1,
         ADDRESSES: 1 if single else zones,
-        BALANCERS: 1 if settings.architecture in Architecture else 0,
+        BALANCERS: 1,  # Terraform's, or the controller's
         CLUSTERS: 1,
     }
 
@@ -59,10 +67,11 @@ async def ready(aws: Aws, settings: Settings, *, begun: bool) -> list[Missing]:
             )
         ]
     checks = [_region(aws, settings), _zone(aws, settings)]
-    if not begun:
-        checks += [_name(aws, settings), _quotas(aws, settings)]
-    found = await asyncio.gather(*checks, return_exceptions=True)
     missing: list[Missing] = []
+    if not begun:
+        missing += _admins(str(identity.get("Arn")), settings)
+        checks += [_name(aws, settings), _logs(aws, settings), _quotas(aws, settings), _nodes(aws, settings)]
+    found = await asyncio.gather(*checks, return_exceptions=True)
     for result in found:
         if isinstance(result, AwsError):
             missing.append(Missing(f"{identity.get('Arn')} may not look: {result}", ""))
@@ -71,6 +80,24 @@ async def ready(aws: Aws, settings: Settings, *, begun: bool) -> list[Missing]:
         else:
             missing += result
     return missing
+
+
+def _admins(caller: str, settings: Settings) -> list[Missing]:
+    """EKS lets in who makes a cluster, and takes no second access entry for the same role or user."""
+    given = settings.variables.get("cluster_admins")
+    _, _, who = caller.partition(":assumed-role/")
+    name = f"role/{who.partition('/')[0]}" if who else caller.rpartition(":")[2]
+    kind, _, own = name.partition("/")
+    for each in given if isinstance(given, list) else ():
+        resource = str(each).rpartition(":")[2]
+        if resource.startswith(f"{kind}/") and resource.rpartition("/")[2] == own.rpartition("/")[2]:
+            return [
+                Missing(
+                    f"cluster_admins has {each}, by which the cluster is made",
+                    "leave it out: who makes the cluster administers it anyhow",
+                )
+            ]
+    return []
 
 
 async def _region(aws: Aws, settings: Settings) -> list[Missing]:
@@ -96,6 +123,20 @@ async def _name(aws: Aws, settings: Settings) -> list[Missing]:
     ]
 
 
+async def _logs(aws: Aws, settings: Settings) -> list[Missing]:
+    """Whether there is a log group of an earlier cluster: EKS makes it anew where it had more to say at its end."""
+    name = f"/aws/eks/{settings.name}/cluster"
+    found = await aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+    if all(group["logGroupName"] != name for group in found):
+        return []
+    return [
+        Missing(
+            f"there is a log group {name} already, as an earlier cluster of that name leaves it",
+            f"`aws logs delete-log-group --region {settings.region} --log-group-name {name}`, or another --name",
+        )
+    ]
+
+
 async def _zone(aws: Aws, settings: Settings) -> list[Missing]:
     zone = settings.variables.get("hosted_zone_id")
     if not zone:
@@ -104,6 +145,10 @@ async def _zone(aws: Aws, settings: Settings) -> list[Missing]:
         answer = await aws.call("route53", "get_hosted_zone", Id=str(zone))
     except NotFound:
         return [Missing(f"hosted zone {zone} isn't there", "give the id of a zone in this account: hosted_zone_id")]
+    if (answer["HostedZone"].get("Config") or {}).get("PrivateZone"):
+        return [
+            Missing(f"hosted zone {zone} is private, and clients and ACM look names up in public ones", "give another")
+        ]
     name = answer["HostedZone"]["Name"].rstrip(".")
     if settings.domain == name or settings.domain.endswith(f".{name}"):
         return []
@@ -132,23 +177,73 @@ async def _quotas(aws: Aws, settings: Settings) -> list[Missing]:
 
 
 async def _quota(aws: Aws, quota: Quota, count: int) -> Missing | None:
-    limit = await _limit(aws, quota)
+    limit = await _limit(aws, quota.service, quota.code)
     if limit is None:
         return None
     items = await aws.pages(*quota.counted)
     used = sum(1 for each in items if not isinstance(each, Mapping) or each.get("Type", "application") == "application")
-    if used + count <= limit:
-        return None
+    return None if used + count <= limit else _over(quota.name, quota.service, quota.code, used, limit, count)
+
+
+def _over(name: str, service: str, code: str, used: int, limit: float, count: int) -> Missing:
     return Missing(
-        f"quota {quota.name}: {used} of {limit:.0f} are used, and the platform takes {count}",
-        f"ask for more (`aws service-quotas request-service-quota-increase --service-code {quota.service} "
-        f"--quota-code {quota.code}`), or remove what isn't needed",
+        f"quota {name}: {used} of {limit:.0f} are used, and the platform takes {count}",
+        f"ask for more (`aws service-quotas request-service-quota-increase --service-code {service} "
+        f"--quota-code {code}`), or remove what isn't needed",
     )
 
 
-async def _limit(aws: Aws, quota: Quota) -> float | None:
+def pools(settings: Settings) -> list[tuple[str, int]]:
+    """Instance type and number of the nodes of each group, as far as single variables say other than the defaults."""
+    found = []
+    for name, count in POOLS.items():
+        given = settings.variables.get(name)
+        given = given if isinstance(given, dict) else {}
+        types = given.get("instance_types") or (INSTANCE_TYPE,)
+        found.append((str(types[0]), int(given.get("desired", count))))
+    return found
+
+
+async def _nodes(aws: Aws, settings: Settings) -> list[Missing]:
+    """Whether the region has the instance types of nodes, and the quota of vCPUs has room for them."""
+    wanted = pools(settings)
+    types = dict(wanted)
+    offered = await aws.pages(
+        "ec2",
+        "describe_instance_types",
+        "InstanceTypes",
+        Filters=[{"Name": "instance-type", "Values": [*types]}],
+    )
+    cores = {each["InstanceType"]: int(each["VCpuInfo"]["DefaultVCpus"]) for each in offered}
+    lacking = [name for name in types if name not in cores]
+    if lacking:
+        remedy = "name others (--var system_nodes=..., user_nodes=...), or another region with --region"
+        return [Missing(f"{settings.region} has no instances of type {', '.join(lacking)}", remedy)]
+    limit = await _limit(aws, *PROCESSORS)
+    count = sum(cores[name] * number for name, number in wanted if name.startswith(_STANDARD))
+    if limit is None:
+        return []
+    running = await aws.pages(
+        "ec2",
+        "describe_instances",
+        "Reservations",
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}],
+    )
+    used = sum(_processors(instance) for each in running for instance in each.get("Instances") or ())
+    return [] if used + count <= limit else [_over("vCPUs of instances", *PROCESSORS, used, limit, count)]
+
+
+def _processors(instance: Mapping[str, Any]) -> int:
+    """How much of the quota an instance takes."""
+    if instance.get("InstanceLifecycle") or not str(instance.get("InstanceType")).startswith(_STANDARD):
+        return 0  # spot instances have a quota of their own
+    options = instance.get("CpuOptions") or {}
+    return int(options.get("CoreCount") or 1) * int(options.get("ThreadsPerCore") or 2)
+
+
+async def _limit(aws: Aws, service: str, code: str) -> float | None:
     """The account's quota, or AWS's default; None where neither may be asked, or is known."""
-    arguments: dict[str, Any] = {"ServiceCode": quota.service, "QuotaCode": quota.code}
+    arguments: dict[str, Any] = {"ServiceCode": service, "QuotaCode": code}
     for operation in ("get_service_quota", "get_aws_default_service_quota"):
         try:
             answer = await aws.call("service-quotas", operation, **arguments)

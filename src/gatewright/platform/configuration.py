@@ -13,13 +13,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gatewright.local.aws.endpoint import surroundings
+from gatewright.platform.errors import PlatformError
 from gatewright.platform.rehearsal import RehearsalEdge
 from gatewright.platform.targets import Settings, Target
 from gatewright.platform.tree import CHOSEN, VARIABLES, Tree
 from gatewright.platform.workspace import Workspace
 
 PLUGINS = "GATEWRIGHT_TERRAFORM_PLUGINS"
-"""The environment variable that names a folder with providers, for machines without a way to Terraform's registry."""
+"""The environment variable that names a folder with providers, for machines without a way to Terraform's registry.
+
+Set and empty, it leaves them to Terraform, whatever lies beside this Python environment.
+"""
 
 _REGISTRY = "registry.terraform.io"
 """The host in the address of a provider for which a configuration names none; a plugin folder's layout has it."""
@@ -28,7 +32,7 @@ _BACKENDS = {Target.AWS: "s3", Target.AZURE: "azurerm"}
 
 
 class Plugins(NamedTuple):
-    """A folder of providers in the layout of `-plugin-dir`, and the version of the AWS provider in it."""
+    """A folder of providers in the layout of `-plugin-dir`, and the version of the AWS provider in it, if any."""
 
     folder: Path
     version: str
@@ -37,24 +41,33 @@ class Plugins(NamedTuple):
 def find_plugins(environment: Mapping[str, str], workspace: Path) -> Plugins | None:
     """Providers in the folder that the environment names, or beside this Python environment; None where there are none.
 
-    A provider that lies there in no layout gets one in the workspace.
+    An AWS provider that lies there in no layout gets one in the workspace. Raises PlatformError where the named folder
+    has no provider.
     """
     named = environment.get(PLUGINS)
-    places = [Path(named)] if named else [Path(sys.prefix) / "tools" / "plugins"]
+    if named == "":
+        return None
+    place = Path(named).absolute() if named else Path(sys.prefix) / "tools" / "plugins"
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     system = f"{sys.platform}_{machine}"
-    for place in places:
-        layout = place / _REGISTRY / "hashicorp" / "aws"
-        versions = sorted(layout.glob(f"*/{system}"), key=lambda found: _number(found.parent.name))
-        if versions:
-            return Plugins(place, versions[-1].parent.name)
-        packed = sorted(layout.glob(f"terraform-provider-aws_*_{system}.zip"))
-        if packed:
-            return Plugins(place, packed[-1].name.split("_")[1])
-        for path in sorted(place.rglob("terraform-provider-aws_*"), reverse=True):
-            match = _PROVIDER.fullmatch(path.name)
-            if match and path.is_file() and match[2] in (None, system):
-                return _laid_out(workspace / "plugins", path, match[1], system)
+    layout = place / _REGISTRY / "hashicorp" / "aws"
+    versions = sorted(layout.glob(f"*/{system}"), key=lambda found: _number(found.parent.name))
+    if versions:
+        return Plugins(place, versions[-1].parent.name)
+    packed = sorted(layout.glob(f"terraform-provider-aws_*_{system}.zip"))
+    if packed:
+        return Plugins(place, packed[-1].name.split("_")[1])
+    for path in sorted(place.rglob("terraform-provider-aws_*"), reverse=True):
+        match = _PROVIDER.fullmatch(path.name)
+        if match and path.is_file() and match[2] in (None, system):
+            return _laid_out(workspace / "plugins", path, match[1], system)
+    if (place / _REGISTRY).is_dir():
+        return Plugins(place, "")
+    if named:
+        raise PlatformError(
+            f"{PLUGINS}: found no provider in {place}, expected {_REGISTRY}/NAMESPACE/NAME in it",
+            "where the registry is in reach, `terraform providers mirror FOLDER` in deploy/aws/terraform fills one",
+        )
     return None
 
 
@@ -124,8 +137,8 @@ def files(settings: Settings, ours: Mapping[str, Any], workspace: Workspace) -> 
     return found
 
 
-def environment(settings: Settings, edge: RehearsalEdge | None) -> dict[str, str]:
-    """In which programs are run that call the cloud."""
+def environment(settings: Settings, edge: RehearsalEdge | None, account: str = "") -> dict[str, str]:
+    """In which programs are run that call the cloud. `account` is the subscription of a platform on Azure."""
     if settings.target is Target.LOCAL:
         own = edge.aws if edge is not None else {}
         kept = {
@@ -137,4 +150,6 @@ def environment(settings: Settings, edge: RehearsalEdge | None) -> dict[str, str
     found = dict(os.environ)
     if settings.target is Target.AWS:
         found["AWS_REGION"] = settings.region
+    elif account:
+        found["ARM_SUBSCRIPTION_ID"] = account  # the provider asks for it, though `az` has a current one
     return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import yaml
 
 from gatewright.aws.errors import AwsError
 from gatewright.aws.records.read import read_records
-from gatewright.cluster import Client, ClusterError
+from gatewright.cluster import ApiError, Client, ClusterError
 from gatewright.local import tools
 from gatewright.platform import (
     access,
@@ -34,6 +34,7 @@ from gatewright.platform.errors import PlatformError
 from gatewright.platform.gitops import NAME, root_application
 from gatewright.platform.outputs import Outputs
 from gatewright.platform.prerequisites import Check, Missing
+from gatewright.platform.programs import ProgramFailed
 from gatewright.platform.report import Outcome, Report
 from gatewright.platform.situation import Declined, Situation
 from gatewright.platform.steps import Step
@@ -45,16 +46,26 @@ _GATEWAYS = "gateway.networking.k8s.io/v1"
 _BINDINGS = "gatewright.dev/v1alpha1"
 
 
+_NETWORKS = {Target.AWS: "cluster_public_access_cidrs", Target.AZURE: "authorized_ip_ranges"}
+_ADMINISTRATORS = {Target.AWS: "cluster_admins", Target.AZURE: "members of cluster_admin_group_ids"}
+"""Terraform's variables that say from where, and by whom, the cluster's API is used."""
+
+
 class Deployment(Situation):
     """The steps of a platform's deployment, in its situation."""
 
     def steps(self) -> list[Step]:
         """All of them in their order."""
         edge = [Step("edge", "Local edge", self._start_edge, self._edge_inputs, self._edge_holds)] if self.local else []
-        return [
+        first = [
             Step("prerequisites", "Prerequisites", self._prerequisites, dict),
             *edge,
             Step("certificates", "Certificates", self._certificates, self._certificate_inputs),
+        ]
+        if self.plan_only:
+            return [*first, Step("plan", "Terraform's plan", self._plan, dict)]
+        return [
+            *first,
             Step("terraform", "Terraform", self._terraform, self._terraform_inputs, self._terraform_holds),
             Step("kubeconfig", "Kubeconfig", self._kubeconfig, self._kubeconfig_inputs, self._kubeconfig_holds),
             Step("secrets", "Secrets", self._secrets, self._secret_inputs, self._secret_holds),
@@ -69,10 +80,15 @@ class Deployment(Situation):
         settings = self.settings
         begun = self.digest("terraform") is not None
         folder = self.workspace.folder
+        with contextlib.suppress(AwsError, tools.ToolError, ProgramFailed):  # told below, with what to do
+            await self.know_account()
 
         async def certificate() -> Sequence[Missing]:
             files = self.workspace.variables.is_dir() and any(self.workspace.variables.iterdir())
             return awsaccount.certificate_known(settings, files=files)
+
+        async def login() -> Sequence[Missing]:
+            return azureaccount.login_there(settings, self.workspace.variables.glob("*"))
 
         async def account() -> Sequence[Missing]:
             async with self.aws() as aws:
@@ -88,7 +104,8 @@ class Deployment(Situation):
         if settings.target is Target.AWS:
             checks += [account, certificate]
         if settings.target is Target.AZURE:
-            checks.append(lambda: azureaccount.ready(settings, begun=begun))
+            checks.append(lambda: azureaccount.ready(settings, self.account, begun=begun))
+            checks.append(login)
         await prerequisites.check(checks)
         found = tools.version("terraform")
         return f"terraform {'.'.join(map(str, found))}" + ("" if self.local else ", credentials, quotas, repository")
@@ -101,7 +118,7 @@ class Deployment(Situation):
         try:
             await self.terraform().init()
         except PlatformError as error:
-            return [Missing(str(error), error.remedy + (f"; {prerequisites.BROUGHT}" if self.local else ""))]
+            return [Missing(str(error), error.remedy)]
         return []
 
     def _edge_inputs(self) -> Any:
@@ -135,7 +152,7 @@ class Deployment(Situation):
         return {"tree": content_digest(sources), "files": files, "boot": self.boot()}
 
     async def _terraform_holds(self) -> bool:
-        return self.known_outputs is not None and self.terraform().begun and not self.plan_only
+        return self.known_outputs is not None and self.terraform().begun
 
     async def _terraform(self) -> str:
         self.assemble()
@@ -143,12 +160,23 @@ class Deployment(Situation):
         await terraform.init()
         plan = await terraform.plan()
         if plan.changes:
-            if self.plan_only or not (self.local or self.confirm(plan)):
-                (self.workspace.terraform / "plan.tfplan").unlink(missing_ok=True)
+            if not (self.local or self.confirm(plan)):
+                terraform.drop_plan()
+                if not await terraform.resources():
+                    self.forget("terraform")  # so that another account, name or region may be chosen
                 raise Declined("nothing was changed", "run the same command again to be asked again")
             await terraform.apply(plan)
         await self._read_outputs(terraform)
         return plan.summary() or "nothing to change"
+
+    async def _plan(self) -> str:
+        """What Terraform would change, a line each."""
+        self.assemble()
+        terraform = self.terraform()
+        await terraform.init()
+        plan = await terraform.plan()
+        terraform.drop_plan()
+        return "\n".join([plan.summary() or "nothing to change", *(f"  {' '.join(change)}" for change in plan.changes)])
 
     async def _read_outputs(self, terraform: Terraform) -> None:
         found = await terraform.outputs()
@@ -164,7 +192,8 @@ class Deployment(Situation):
     def _kubeconfig_inputs(self) -> Any:
         outputs = self.outputs
         names = ("cluster_name", "cluster_endpoint", "cluster_certificate_authority", "region", "resource_group")
-        return {"boot": self.boot(), **{name: getattr(outputs, name) for name in names}}
+        profile = os.environ.get("AWS_PROFILE", "") if self.settings.target is Target.AWS else ""
+        return {"boot": self.boot(), "profile": profile, **{name: getattr(outputs, name) for name in names}}
 
     async def _kubeconfig_holds(self) -> bool:
         return self.workspace.kubeconfig.exists()
@@ -174,17 +203,28 @@ class Deployment(Situation):
         if edge is not None:
             access.write_kubeconfig(path, access.local_kubeconfig(self.outputs, edge))
         elif self.settings.target is Target.AZURE:
-            await access.azure_kubeconfig(self.outputs, path)
+            await access.azure_kubeconfig(self.outputs, path, self.account)
         else:
             aws = str(tools.need("aws", "for tokens of the cluster"))
             access.write_kubeconfig(path, access.aws_kubeconfig(self.outputs, aws, os.environ))
 
         async def look() -> waiting.Look:
-            nodes = await objects.items(client, "v1", "nodes")
+            try:
+                nodes = await objects.items(client, "v1", "nodes")
+            except ApiError as error:
+                if error.status not in (401, 403):
+                    raise
+                # A new cluster takes a moment to know who made it.
+                refused = f"the cluster's API doesn't let these credentials in: {error}"
+                return waiting.Look(False, refused, error.status, broken=True)
             ready = [node for node in nodes if binding.condition(node, "Ready").get("status") == "True"]
             return waiting.Look(bool(ready), f"{len(ready)} of {len(nodes)} nodes are ready", len(ready))
 
-        remedy = "see the node groups in the cloud's console, and `kubectl get nodes` with this kubeconfig"
+        remedy = (
+            f"see `kubectl get nodes` with {path}, and the node groups in the cloud's console; an API that is silent "
+            f"lets in other networks only ({_NETWORKS[self.settings.cloud]}), one that refuses only who made the "
+            f"cluster and {_ADMINISTRATORS[self.settings.cloud]}"
+        )
         async with self.client() as client:
             await waiting.wait(look, self.progress.doing, self.patience, waiting.nothing, remedy)
         return str(path)
@@ -311,17 +351,21 @@ class Deployment(Situation):
         """Verify the platform, and keep the report of all checks. Each ends after `timeout` seconds."""
         from gatewright.platform.verify import Surroundings, verify
 
-        edge = self.edge
+        edge, outputs = self.edge, self.outputs
+        if not self.workspace.kubeconfig.exists():
+            raise PlatformError(
+                f"there is no cluster: {self.workspace.kubeconfig} isn't there", f"`{self.command('deploy')}`"
+            )
         async with self.client() as client:
             aws = self.aws() if self.settings.cloud is Target.AWS else None
             try:
                 surroundings = Surroundings(
                     settings=self.settings,
                     client=client,
-                    outputs=self.outputs,
+                    outputs=outputs,
                     aws=aws,
-                    azure=azureaccount.az if self.settings.target is Target.AZURE else None,
-                    trust=Path(edge.ca) if edge else None,
+                    azure=self.azure(),
+                    trust=await asyncio.to_thread(self.authorities),
                     dns=edge.dns if edge else "",
                     sockets=await edge.sockets() if edge else {},
                 )

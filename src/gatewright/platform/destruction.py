@@ -6,6 +6,7 @@ Argo CD, what Terraform made, the local edge, and the workspace. Each step is fr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -24,12 +25,14 @@ from gatewright.platform.gitops import NAME
 from gatewright.platform.objects import APPLICATIONS, Json, label, title
 from gatewright.platform.situation import Declined, Situation, leave_nothing
 from gatewright.platform.steps import Step
-from gatewright.platform.targets import Target
-from gatewright.platform.terraform import Terraform
+from gatewright.platform.targets import Architecture, Target
+from gatewright.platform.terraform import Terraform, TerraformFailed
 from gatewright.platform.terraformlog import Run
 from gatewright.platform.waiting import NAMESPACE, Look
 
 _FRONT_KINDS = frozenset({"EdgeBinding", "Gateway", "Ingress"})
+_ATTEMPTS = 3
+"""How often the cluster is asked before it counts as one that doesn't answer."""
 _CLUSTER_STEPS = ("secrets", "argocd", "applications", "binding", "verify")
 
 
@@ -77,10 +80,12 @@ class Destruction:
 
     async def _fronts(self) -> str:
         """Take down what has load balancers, while the controllers still run, and see them gone in the cloud."""
+        if self._situation.digest("terraform") is not None:
+            await self._situation.know_account()
         client = await self._reach()
         if client is None:
             await self._clouded()
-            return f"{self._unreachable}; the cloud has no load balancer of it"
+            return f"{self._unreachable}; the cloud has nothing that its controllers made"
         async with client:
             await self._hold_root(client)
             balanced = {label(each) for each in await orphans.fronts(client)}
@@ -93,7 +98,8 @@ class Destruction:
 
     async def _hold_root(self, client: Client) -> None:
         """Keep the root Application from making anew what is deleted."""
-        if await objects.read(client, APPLICATIONS, "applications", NAMESPACE, NAME) is None:
+        root = await objects.read(client, APPLICATIONS, "applications", NAMESPACE, NAME)
+        if root is None:
             return
         await client.request(
             "PATCH",
@@ -101,6 +107,8 @@ class Destruction:
             body=msgspec.json.encode({"spec": {"syncPolicy": {"automated": None}}}),
             content_type="application/merge-patch+json",
         )
+        if read_application(root).phase == "Running":
+            await objects.end_sync(client, NAME, NAMESPACE)
 
     async def _fronts_look(self, client: Client) -> Look:
         applications = [
@@ -108,6 +116,7 @@ class Destruction:
             for each in await objects.items(client, APPLICATIONS, "applications", NAMESPACE)
             if each["metadata"].get("deletionTimestamp")
         ]
+        await _free(client, applications)
         left = await orphans.fronts(client)
         if not applications:
             # What no Application made goes as well: its load balancers would outlive the cluster.
@@ -115,22 +124,32 @@ class Destruction:
         return _gone([*applications, *left])
 
     async def _clouded(self) -> None:
-        """Wait until AWS has no load balancer that a controller of the cluster made. Raises PlatformError."""
+        """Wait until AWS has no load balancer and no record that a controller of the cluster made.
+
+        Raises PlatformError.
+        """
         situation = self._situation
         settings = situation.settings
         if settings.cloud is not Target.AWS or (situation.local and situation.edge is None):
             return  # Azure's go with the cluster's own resource group
         if situation.digest("terraform") is None:
             return  # there never was a cluster, and perhaps no account to ask
-        left: list[orphans.Balancer] = []
+        direct = settings.architecture is Architecture.DIRECT
+        zone = situation.known_outputs.hosted_zone_id if direct and situation.known_outputs else ""
+        left: dict[str, str] = {}
 
         async def look() -> Look:
             nonlocal left
-            left = await orphans.balancers(aws, settings.name)
-            return Look(not left, f"AWS still has {', '.join(each.name for each in left)}", left)
+            balancers = await orphans.balancers(aws, settings.name)
+            records = await orphans.records(aws, zone, settings.name) if zone else []
+            left = {
+                **{each.name: f"aws elbv2 delete-load-balancer --load-balancer-arn {each.arn}" for each in balancers},
+                **{f"TXT {name}": f"zone {zone}: TXT {name}, and the record that it is about" for name in records},
+            }
+            return Look(not left, f"AWS still has {', '.join(left)}", sorted(left))
 
         async def why() -> list[str]:
-            return [f"aws elbv2 delete-load-balancer --load-balancer-arn {each.arn}" for each in left]
+            return [*left.values()]
 
         remedy = (
             "the controller that made them is gone, or can't delete them (see its log); look at each, delete it by "
@@ -159,6 +178,7 @@ class Destruction:
 
             async def look() -> Look:
                 left = await objects.items(client, APPLICATIONS, "applications", NAMESPACE)
+                await _free(client, left)
                 return _gone(left)
 
             await self._wait(look, client)
@@ -195,6 +215,18 @@ class Destruction:
         protected = settings.target is Target.AWS  # the rehearsal isn't
         situation.assemble(**(unprotected if protected else {}))
         terraform = situation.terraform()
+        try:
+            return await self._taken_down(terraform, protected)
+        except TerraformFailed as error:
+            if situation.edge is None:
+                raise
+            ended = f"kill {situation.edge.pid}` ends the local edge, and all that Terraform made in it; then run"
+            raise TerraformFailed(
+                str(error), f"{error.remedy}{'; or ' if error.remedy else ''}`{ended} `{situation.command('destroy')}`"
+            ) from error
+
+    async def _taken_down(self, terraform: Terraform, protected: bool) -> str:
+        situation = self._situation
         await terraform.init()
         if protected:
             await _unprotect(terraform)
@@ -229,17 +261,23 @@ class Destruction:
             self._unreachable = "the cluster isn't there"
             return None
         self._progress.doing("waiting for the cluster's API")
-        client: Client | None = None
-        try:
-            client = situation.client()
-            await client.request("GET", "/version")
-        except ClusterError as error:
-            if client is not None:
-                await client.close()
-            self._unreachable = f"the cluster doesn't answer ({error})"
-            return None
-        self._unreachable = ""
-        return client
+        attempts = 1 if self._unreachable else _ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            client: Client | None = None
+            try:
+                client = situation.client()
+                await client.request("GET", "/version")
+            except ClusterError as error:
+                if client is not None:
+                    await client.close()
+                self._unreachable = f"the cluster doesn't answer ({error})"
+                if attempt < attempts and waiting.passing(error):
+                    await asyncio.sleep(situation.patience.look)
+                    continue
+                return None
+            self._unreachable = ""
+            return client
+        return None
 
     async def _cluster_is_gone(self) -> bool:
         situation = self._situation
@@ -280,6 +318,13 @@ async def _unprotect(terraform: Terraform) -> None:
     if updates:
         plan = await terraform.plan(targets=updates)
         await terraform.apply(plan)
+
+
+async def _free(client: Client, applications: list[Json]) -> None:
+    """End the syncs for whose end the deletion of Applications waits."""
+    for each in applications:
+        if read_application(each).obstructed:
+            await objects.end_sync(client, each["metadata"]["name"], NAMESPACE)
 
 
 def has_fronts(application: Json, balanced: Collection[str]) -> bool:

@@ -216,7 +216,7 @@ def _check(settings: Settings, outputs: Outputs) -> None:
     if settings.overlay not in _NEEDED:
         expected = ", ".join(_NEEDED)
         raise GitOpsError(f"settings: found overlay {settings.overlay}, expected one of {expected}")
-    _check_repository(settings.repository)
+    check_repository(settings.repository)
     if not settings.revision:
         raise GitOpsError("settings.revision: found none, expected a branch, a tag or a commit; give --revision")
     if outputs.architecture != settings.architecture:
@@ -233,18 +233,19 @@ def _check(settings: Settings, outputs: Outputs) -> None:
         )
 
 
-def _check_repository(url: str) -> None:
+def check_repository(url: str) -> None:
+    """Whether Argo CD can be given this URL of a Git repository. Raises GitOpsError."""
     if _SCP.fullmatch(url):
         return
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise GitOpsError(
-            f"settings.repository: found {url or 'none'}, expected the URL of the Git repository that has "
-            "deploy/gitops, as https://github.com/ORGANISATION/NAME.git; give --repository"
+            f"--repository: found {url or 'none'}, expected the URL of the Git repository that has "
+            "deploy/gitops, as https://github.com/ORGANISATION/NAME.git"
         )
     if parts.password or (parts.username and parts.scheme != "ssh"):
         raise GitOpsError(
-            f"settings.repository: found a URL of {parts.hostname} with credentials in it, expected one without: "
+            f"--repository: found a URL of {parts.hostname} with credentials in it, expected one without: "
             "Applications can be read by many; give them to Argo CD in a Secret labelled "
             "argocd.argoproj.io/secret-type: repository"
         )

@@ -14,9 +14,14 @@ from gatewright.platform.workspace import Workspace
 @contextlib.contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
     """Hold the workspace; the lock ends with the process, however that ends. Raises PlatformError."""
-    workspace.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = workspace.folder / "lock"
-    with path.open("a+") as file:
+    try:
+        workspace.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (workspace.folder / "lock").open("a+")
+    except OSError as error:
+        raise PlatformError(
+            f"{workspace.folder} can't be written: {error}", "name another folder with --dir"
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gatewright.cluster import Client, NotFound
+from gatewright.cluster import Client, Conflict, NotFound
 
 Json = dict[str, Any]
 
@@ -58,6 +58,19 @@ async def find(client: Client, group: str, version: str, kind: str, namespace: s
         if resource.get("kind") == kind and "/" not in resource.get("name", ""):
             return await read(client, api_version, resource["name"], namespace if resource["namespaced"] else "", name)
     return None
+
+
+async def end_sync(client: Client, application: str, namespace: str) -> None:
+    """End the sync of an Application that runs, as `argocd app terminate-op` does."""
+    try:
+        await client.request(
+            "PATCH",
+            path(APPLICATIONS, "applications", namespace, application),
+            body=b'{"status": {"operationState": {"phase": "Terminating"}}}',
+            content_type="application/merge-patch+json",
+        )
+    except (NotFound, Conflict):
+        return
 
 
 def label(found: Json) -> str:

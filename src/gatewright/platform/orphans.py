@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from gatewright.aws.client import Aws
 from gatewright.aws.errors import NotFound
+from gatewright.aws.records.ownership import read_claim
+from gatewright.aws.records.read import read_records
 from gatewright.aws.stack.desired import CLUSTER_TAG
 from gatewright.cluster import Client
 from gatewright.cluster import NotFound as Absent
@@ -56,6 +58,16 @@ async def balancers(aws: Aws, cluster: str) -> list[Balancer]:
         ]
         found += [Balancer(names[arn], arn) for arn in ours]
     return found
+
+
+async def records(aws: Aws, zone: str, cluster: str) -> list[str]:
+    """The names of the markers in a hosted zone of the records that the cluster's controller made. Raises AwsError."""
+    try:
+        found = await read_records(aws, zone)
+    except NotFound:
+        return []
+    claims = [(each.name, read_claim(value)) for each in found if each.type == "TXT" for value in each.values]
+    return [name for name, claim in claims if claim and claim.owner == cluster]
 
 
 def is_front(found: Json) -> bool:

@@ -50,3 +50,5 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """The internal load balancer's fixed address."""
     gateway_subnet: str = ""
     """Name of the subnet that it is in."""
+    entry_certificate: str = ""
+    """Base64 of a DER: the certificate that clients see where it is self-signed, so that nobody else vouches for it."""

@@ -68,7 +68,7 @@ async def look(deployment: Deployment) -> Overview:
     balancers: tuple[str, ...] = ()
     edge = rehearsal.find(workspace.edge) if deployment.local else None
     if deployment.local and edge is None:
-        problems.append("the local edge doesn't run: `gatewright deploy --target local` starts it")
+        problems.append(f"the local edge doesn't run: `{deployment.command('deploy')}` starts it")
     elif workspace.kubeconfig.exists():
         try:
             async with deployment.client() as client:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,13 +26,18 @@ class Missing(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.what}; {self.remedy}" if self.remedy else self.what
+        apart = "\n" if "\n" in self.what else "; "
+        return f"{self.what}{apart}{self.remedy}" if self.remedy else self.what
 
 
 Check = Callable[[], Awaitable[Sequence[Missing]]]
 
+_MEGABYTE = 1_000_000
+_ROOM = 100 * _MEGABYTE
+"""For Terraform's state, plans and logs; what room it needs for a provider it says itself."""
+
 BROUGHT = "or let `make tools` bring it into a checkout's .venv, on Linux"
-"""What else there is to do about a program or a provider that a rehearsal lacks."""
+"""What else there is to do about a program that a rehearsal lacks."""
 
 
 class Tool(NamedTuple):
@@ -51,7 +58,7 @@ _GIT = Tool("git", "to see that Argo CD will find the repository", (2, 25, 0))
 TOOLS = {
     Target.LOCAL: (_TERRAFORM, _KUBECTL, _HELM),
     Target.AWS: (_TERRAFORM, _KUBECTL, _AWS, _GIT),
-    Target.AZURE: (_TERRAFORM, _KUBECTL, _AZ, _GIT),
+    Target.AZURE: (_TERRAFORM._replace(least=(1, 11, 0)), _KUBECTL, _AZ, _GIT),
 }
 
 
@@ -63,7 +70,8 @@ async def check(checks: Sequence[Check]) -> None:
         return
     if len(missing) == 1:
         raise PlatformError(missing[0])
-    raise PlatformError("".join([f"{len(missing)} things are missing:", *(f"\n  - {each}" for each in missing)]))
+    items = (f"\n  - {textwrap.indent(each, '    ').lstrip()}" for each in missing)
+    raise PlatformError(f"{len(missing)} things are missing:{''.join(items)}")
 
 
 async def _checked(check: Check) -> Sequence[Missing]:
@@ -138,10 +146,14 @@ async def repository_there(settings: Settings) -> list[Missing]:
 
 
 def writable(folder: Path) -> list[Missing]:
-    """Whether the workspace can be written."""
+    """Whether the workspace can be written, and has room: Terraform loses its state where a disk gets full."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):
-            return []
+            free = shutil.disk_usage(folder).free
     except OSError as error:
         return [Missing(f"{folder} can't be written: {error}", "name another folder with --dir")]
+    if free >= _ROOM:
+        return []
+    found = f"{folder} has room for {free // _MEGABYTE} MB, expected {_ROOM // _MEGABYTE} MB"
+    return [Missing(found, "make room on its disk, or name another folder with --dir")]

@@ -11,6 +11,7 @@ import msgspec
 
 from gatewright.local.aws.endpoint import REGION
 from gatewright.platform.errors import UsageError
+from gatewright.platform.gitops import GitOpsError, check_repository
 from gatewright.platform.targets import Architecture, Settings, Target
 from gatewright.platform.tree import RESERVED
 
@@ -20,6 +21,12 @@ LOCAL_REPOSITORY = "https://git.local/platform.git"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
+_CREDENTIALS = {
+    *("access_key", "secret_key", "token", "sse_customer_key"),  # S3
+    *("client_certificate", "client_certificate_password", "client_secret", "oidc_request_token", "oidc_token"),
+    *("sas_token",),  # Azure's, as the line above
+}
+"""What a backend of Terraform's takes and nobody else may see."""
 _REGION = re.compile(r"[a-z0-9-]+")
 
 
@@ -83,7 +90,9 @@ def _check(settings: Settings) -> None:
             f"--name: found {settings.name!r}, expected 1 to 20 small letters, digits and hyphens, a letter first"
         )
     if not _DOMAIN.fullmatch(settings.domain) or len(settings.domain) > 200:
-        raise UsageError(f"--domain: found {settings.domain!r}, expected a name such as platform.example.com")
+        raise UsageError(
+            f"--domain: found {settings.domain!r}, expected a name in small letters, such as platform.example.com"
+        )
     if not settings.region:
         what = "a location, such as westeurope" if settings.target is Target.AZURE else "a region, such as eu-central-1"
         raise UsageError(f"--region: expected {what}")
@@ -105,6 +114,15 @@ def _check(settings: Settings) -> None:
         )
     if settings.image and not _IMAGE.fullmatch(settings.image):
         raise UsageError(f"--image: found {settings.image!r}, expected REPOSITORY:TAG or REPOSITORY@sha256:DIGEST")
+    try:
+        check_repository(settings.repository)  # before its credentials get anywhere, if it has some
+    except GitOpsError as error:
+        raise UsageError(str(error)) from error
+    for name in sorted(_CREDENTIALS & settings.backend.keys()):
+        raise UsageError(
+            f"--backend-config {name}: everybody on this machine sees the arguments of a program, and they are kept",
+            "log in with `aws` or `az`, or set the environment variables of the backend (AWS_..., ARM_...)",
+        )
     for name in settings.variables:
         if name in RESERVED:
             option = "region" if name == "location" else name
@@ -129,6 +147,7 @@ def parse_variables(texts: Sequence[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
+    return text if isinstance(value, float) else value  # 1.40 is a version, and Terraform makes a number of any text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shutil
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +18,7 @@ import msgspec
 from gatewright.aws.client import Aws
 from gatewright.cluster import Client
 from gatewright.local import tools
-from gatewright.platform import configuration, rehearsal, waiting
+from gatewright.platform import azureaccount, configuration, rehearsal, waiting
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.outputs import Outputs
 from gatewright.platform.rehearsal import RehearsalEdge
@@ -23,7 +27,14 @@ from gatewright.platform.targets import Settings, Target
 from gatewright.platform.terraform import Terraform
 from gatewright.platform.terraformlog import Run
 from gatewright.platform.tree import ENDING, Tree, assemble
-from gatewright.platform.workspace import State, Workspace
+from gatewright.platform.workspace import DEFAULT, State, Workspace
+
+_ATTEMPTS = 5
+"""How often a call of AWS is sent that is throttled, or isn't answered."""
+
+
+class OtherAccount(PlatformError):
+    """The credentials are of another account, in which Terraform would find nothing and forget all that it made."""
 
 
 class Declined(PlatformError):
@@ -68,6 +79,10 @@ class Situation:
         """Whether it is the rehearsal."""
         return self.settings.target is Target.LOCAL
 
+    def command(self, name: str) -> str:
+        """A command of `gatewright` on this platform, as it is typed."""
+        return self.workspace.command(name, self.settings.target)
+
     @property
     def edge(self) -> RehearsalEdge | None:
         """The rehearsal's edge, while it runs."""
@@ -77,13 +92,41 @@ class Situation:
     def outputs(self) -> Outputs:
         """Terraform's. Raises PlatformError before there are any."""
         if self._state.outputs is None:
-            raise PlatformError("Terraform's outputs aren't known yet", "run `gatewright deploy`")
+            raise PlatformError(
+                f"the platform in {self.workspace.folder} isn't deployed that far: Terraform's outputs aren't known",
+                f"`{self.command('deploy')}`",
+            )
         return self._state.outputs
 
     @property
     def known_outputs(self) -> Outputs | None:
         """Terraform's, as far as there are any."""
         return self._state.outputs
+
+    @property
+    def account(self) -> str:
+        """The AWS account or Azure subscription that it is in; empty before that is known."""
+        return self._state.account or (self._state.outputs.account_id if self._state.outputs else "")
+
+    async def know_account(self) -> None:
+        """Find out whose the credentials are. Raises OtherAccount once Terraform has begun in another account."""
+        if self.local:
+            return
+        if self.settings.target is Target.AZURE:
+            kind = "subscription"
+            found = await azureaccount.subscription_id(self.account if self.digest("terraform") is not None else "")
+        else:
+            kind = "account"
+            async with self.aws() as aws:
+                found = str((await aws.call("sts", "get_caller_identity"))["Account"])
+        if self.account and found != self.account and self.digest("terraform") is not None:
+            raise OtherAccount(
+                f"the platform in {self.workspace.folder} is in {kind} {self.account}, the credentials are of {found}",
+                "nothing was changed; choose the credentials by which it was deployed"
+                + (" (unset ARM_SUBSCRIPTION_ID)" if kind == "subscription" else " (AWS_PROFILE, `aws sso login`)"),
+            )
+        if found != self.account:
+            self._write(account=found)
 
     def digest(self, step: str) -> str | None:
         """What a step was done with."""
@@ -123,11 +166,31 @@ class Situation:
         """The account."""
         edge = self.edge
         if not self.local:
-            return Aws(region=self.settings.region, read_timeout=30.0)
+            return Aws(region=self.settings.region, read_timeout=30.0, attempts=_ATTEMPTS)
         if edge is None:
-            raise PlatformError("the local edge doesn't run", "run `gatewright deploy --target local`")
+            raise PlatformError("the local edge doesn't run", f"`{self.command('deploy')}` starts it")
         credentials = edge.aws["AWS_ACCESS_KEY_ID"], edge.aws["AWS_SECRET_ACCESS_KEY"]
         return Aws(region=edge.aws["AWS_REGION"], endpoint_url=edge.aws["AWS_ENDPOINT_URL"], credentials=credentials)
+
+    def azure(self) -> azureaccount.Ask | None:
+        """Azure's command line for the subscription; None for a platform elsewhere."""
+        return partial(azureaccount.az, subscription=self.account) if self.settings.target is Target.AZURE else None
+
+    def authorities(self) -> Path | None:
+        """A file with those whom clients trust; None for the system's.
+
+        A certificate that Key Vault has signed by itself is its own authority, so that its distrust hides nothing else.
+        """
+        edge = self.edge
+        if edge is not None:
+            return Path(edge.ca)
+        encoded = self.outputs.entry_certificate
+        if not encoded:
+            return None
+        path = self.workspace.certificates / "entry.crt"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(ssl.DER_cert_to_PEM_cert(base64.b64decode(encoded)))
+        return path
 
     def terraform(self) -> Terraform:
         """Terraform in the workspace. Raises ToolError."""
@@ -135,7 +198,7 @@ class Situation:
         return Terraform(
             str(tools.need("terraform", "to make what is in the cloud")),
             self.workspace.terraform,
-            environment=configuration.environment(self.settings, self.edge),
+            environment=configuration.environment(self.settings, self.edge, self.account),
             doing=self.progress.doing,
             plugins=plugins.folder if plugins else None,
             backend=self.settings.backend,
@@ -171,3 +234,5 @@ def leave_nothing(workspace: Workspace) -> None:
         (workspace.folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody keeps more in it
         workspace.folder.rmdir()
+        if workspace.folder.parent.name == DEFAULT.name:
+            workspace.folder.parent.rmdir()

@@ -23,8 +23,13 @@ from gatewright.platform.terraformlog import Run
 
 PLAN = "plan.tfplan"
 _LOG = "terraform.log"
+_ERRORED = "errored.tfstate"
 _LOOK_SECONDS = 0.1
+_SHARED = ("TF_WORKSPACE", "TF_DATA_DIR")
+"""Variables by which another configuration's state would be taken for this one's."""
 _LOCK_TIMEOUT = "10m"
+_OUTGROWN = "does not match configured version constraint"
+"""What Terraform says of a provider in the lock file that the configuration has come to exclude."""
 _UNCHANGED, _FAILED, _CHANGED = 0, 1, 2
 """How `plan -detailed-exitcode` ends."""
 
@@ -50,7 +55,7 @@ class Terraform:
         self._program, self._folder, self._doing = program, folder, doing
         self._plugins, self._backend = plugins, dict(backend or {})
         self._environment = {
-            **{name: value for name, value in environment.items() if name != "TF_WORKSPACE"},
+            **{name: value for name, value in environment.items() if name not in _SHARED},
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
@@ -64,17 +69,43 @@ class Terraform:
         ).exists()
 
     async def init(self) -> None:
-        """Get providers and modules, and find the state."""
-        plugins = [f"-plugin-dir={self._plugins}"] if self._plugins else []
-        backend = [f"-backend-config={name}={value}" for name, value in sorted(self._backend.items())]
+        """Get providers and modules, and find the state.
+
+        Providers are those of an earlier run, by its lock file, as long as the configuration allows their versions.
+        """
+        options = [f"-plugin-dir={self._plugins}"] if self._plugins else []
+        options += [f"-backend-config={name}={value}" for name, value in sorted(self._backend.items())]
         self._doing("getting providers and modules")
-        run, status = await self._run("init", "-no-color", "-reconfigure", *plugins, *backend)
+        run, status = await self._run("init", "-no-color", "-reconfigure", *options)
+        if status and _OUTGROWN in " ".join(run.failure().split()):
+            run, status = await self._run("init", "-no-color", "-reconfigure", "-upgrade", *options)
         if status:
             raise TerraformFailed(
                 f"terraform init: {run.failure()}",
-                "it needs the registry of providers, a folder with them (GATEWRIGHT_TERRAFORM_PLUGINS), and, for a "
-                "remote state, credentials for its backend",
+                _remedy(run)
+                or "it needs the registry of providers, or a folder with them that GATEWRIGHT_TERRAFORM_PLUGINS names: "
+                f"`terraform providers mirror FOLDER`, run in a copy of {self._folder} where the registry is in reach, "
+                "fills one, and `make tools` of a checkout brings one that does for a rehearsal; a remote state also "
+                "needs credentials for its backend",
             )
+        await self._push_errored()
+
+    async def _push_errored(self) -> None:
+        """Put a state into its place that Terraform couldn't write there: without it, what it made is forgotten."""
+        errored = self._folder / _ERRORED
+        if not errored.exists() or not errored.stat().st_size:  # there is nothing in it where the disk was full
+            return
+        self._doing("putting the state that an earlier run left into its place")
+        ended = await programs.run(
+            [self._program, "state", "push", _lock(), _ERRORED], environment=self._environment, folder=self._folder
+        )
+        if ended.status:
+            raise TerraformFailed(
+                f"terraform state push {errored}: {ended.told}",
+                "an earlier run couldn't write its state, and left it in that file; Terraform has to have it before "
+                "anything else is done",
+            )
+        errored.unlink()
 
     async def plan(self, *, destroy: bool = False, targets: Sequence[str] = ()) -> Run:
         """What would change; `apply` does just that. A plan without `changes` needs no `apply`.
@@ -95,10 +126,14 @@ class Terraform:
         try:
             run, status = await self._run("apply", "-json", _lock(), PLAN, total=total)
         finally:
-            (self._folder / PLAN).unlink(missing_ok=True)
+            self.drop_plan()
             self._keep_private("terraform.tfstate", "terraform.tfstate.backup")
         if status:
             raise TerraformFailed(f"terraform apply, {run.done} of {total} done: {run.failure()}", _remedy(run))
+
+    def drop_plan(self) -> None:
+        """Remove what was planned, which has values that are nobody else's business."""
+        (self._folder / PLAN).unlink(missing_ok=True)
 
     async def outputs(self) -> dict[str, Any]:
         """The configuration's outputs by name."""
@@ -139,7 +174,7 @@ class Terraform:
         ended = asyncio.ensure_future(process.wait())
         with log.open("rb") as read:
             rest = b""
-            cancelled: asyncio.CancelledError | None = None
+            ending: asyncio.CancelledError | OSError | None = None
             while True:
                 finished = ended.done()
                 *lines, rest = (rest + read.read()).split(b"\n")
@@ -148,19 +183,19 @@ class Terraform:
                 if finished:
                     run.read(rest.decode(errors="replace"), time.monotonic())
                     break
-                if total or run.running:
-                    self._doing(run.line(total, time.monotonic()))
                 try:
+                    if not ending and (total or run.running):
+                        self._doing(run.line(total, time.monotonic()))
                     await asyncio.wait((ended,), timeout=_LOOK_SECONDS)
-                except asyncio.CancelledError as error:
+                except (asyncio.CancelledError, OSError) as error:  # that of a full disk, where we say how far it is
                     # One interrupt ends it after what it is doing now, a second one at once: each is passed on.
-                    cancelled = error
+                    ending = error
                     self._doing("letting terraform end what it is doing and keep its state")
                     with contextlib.suppress(ProcessLookupError):
                         process.send_signal(signal.SIGINT)
-        if cancelled:
+        if ending:
             self._keep_private("terraform.tfstate", "terraform.tfstate.backup")
-            raise cancelled
+            raise ending
         return run, ended.result()
 
     def _keep_private(self, *names: str) -> None:
@@ -174,6 +209,11 @@ def _lock() -> str:
 
 
 _REMEDIES: Sequence[tuple[str, str]] = (
+    (
+        "Unsupported state file format",
+        "the state is broken, as after a disk was full: put terraform.tfstate.backup in its place, or an earlier "
+        "version out of the backend",
+    ),
     ("state lock", "another Terraform works on this state; wait for it, or see `terraform force-unlock`"),
     ("UnauthorizedOperation", "the credentials lack a permission that Terraform's text names"),
     ("AccessDenied", "the credentials lack a permission that Terraform's text names"),
@@ -182,6 +222,12 @@ _REMEDIES: Sequence[tuple[str, str]] = (
     ("LimitExceeded", "ask for a higher quota, or remove what isn't needed"),
     ("QuotaExceeded", "ask for a higher quota, or remove what isn't needed"),
     ("Missing required argument", "give the variable with --var or --var-file"),
+    ("access entry resource is already in use", "leave whoever makes the cluster out of cluster_admins"),
+    (
+        "'ISSUED'",
+        "the names of the certificate's validation don't resolve for all the world: the zone above has to have the "
+        "name servers of the hosted zone (`aws route53 get-hosted-zone --id ID`)",
+    ),
     ("BucketNotEmpty", "`gatewright destroy --delete-logs` deletes the access logs too; or empty the bucket by hand"),
     ("No value for required variable", "give the variable with --var or --var-file"),
 )

@@ -12,6 +12,9 @@ _SHOWN = 3
 _SLOW_SECONDS = 10.0
 _TOLD = 20
 _ERROR = "Error: "
+_VALIDATION = ".aws_acm_certificate_validation."
+_VALIDATED_SECONDS = 90.0
+"""ACM validates a name that resolves within this time, as a rule."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Run:
     """Action and address of each planned change, in Terraform's order."""
     running: dict[str, tuple[str, float]] = field(default_factory=dict)
     """What is being made or destroyed, by address: the action, and since when."""
+    zone: str = ""
+    """ID of a hosted zone that was made."""
     done: int = 0
     errors: list[Diagnostic] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -67,6 +72,8 @@ class Run:
             case "apply_complete":
                 self.running.pop(address, None)
                 self.done += 1
+                if ".aws_route53_zone." in address:
+                    self.zone = str(hook.get("id_value", ""))
             case "apply_errored":
                 self.running.pop(address, None)
             case "diagnostic":
@@ -95,14 +102,28 @@ class Run:
         if names:
             more = f" and {len(oldest) - _SHOWN} more" if len(oldest) > _SHOWN else ""
             text += f"; working on {', '.join(names)}{more}"
-        return text
+        return text + self._awaited(now)
+
+    def _awaited(self, now: float) -> str:
+        """What somebody has to do so that it goes on; it waits for over an hour."""
+        if not any(
+            _VALIDATION in name and now - since > _VALIDATED_SECONDS for name, (_, since) in self.running.items()
+        ):
+            return ""
+        zone = self.zone or "the hosted zone"
+        return (
+            f"; the certificate waits until the zone above delegates to the name servers of {zone} "
+            f"(`aws route53 get-hosted-zone --id {self.zone or 'ID'}`)"
+        )
 
     def failure(self) -> str:
         """What went wrong, in Terraform's own words."""
         if self.errors:
             return "\n".join(dict.fromkeys(str(error) for error in self.errors))
-        begun = next((index for index, line in enumerate(self.said) if line.startswith(_ERROR)), 0)
-        return "\n".join(self.said[begun:][-_TOLD:]) or "it ended without saying why, as where a disk is full"
+        begun = next((index for index, line in enumerate(self.said) if line.startswith(_ERROR)), None)
+        if begun is None:
+            return "\n".join(["it ended without saying why, as where a disk is full", *self.said[-_TOLD:]])
+        return "\n".join(self.said[begun:][-_TOLD:])
 
 
 def _diagnostic(found: dict[str, Any]) -> Diagnostic:

@@ -91,14 +91,18 @@ def check_variable_file(path: Path) -> None:
 
 
 def keep_variable_files(files: Sequence[Path], folder: Path) -> None:
-    """Keep what was given for later runs, in place of what was given before."""
+    """Keep what was given for later runs, in place of what was given before, which goes last."""
     contents = [(path.name, path.read_bytes()) for path in files]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept: set[Path] = set()
     for number, (name, content) in enumerate(contents, 1):
         ending = ".auto.tfvars.json" if name.endswith(".json") else ".auto.tfvars"
         stem = name.removesuffix(".json").removesuffix(".tfvars").removesuffix(".auto")
-        write_private(folder / (GIVEN.format(number=number, name=stem) + ending), content)
+        file = folder / (GIVEN.format(number=number, name=stem) + ending)
+        write_private(file, content)
+        kept.add(file)
+    for left in {*folder.iterdir()} - kept:
+        left.unlink()
 
 
 def assemble(sources: Sequence[Path], files: dict[str, bytes], folder: Path) -> None:

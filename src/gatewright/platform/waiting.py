@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gatewright.cluster import Client, Unreachable
+from gatewright.aws.errors import AwsError
+from gatewright.cluster import ApiError, Client, ClusterError, Unreachable
 from gatewright.platform import objects
 from gatewright.platform.applications import Application, Standing, standing
 from gatewright.platform.diagnosis import explain, explain_application
@@ -60,15 +61,18 @@ async def wait(
 ) -> None:
     """Look until it is done. Raises Late, with what `why` finds, when nothing moves for longer than patience lasts.
 
-    An API that isn't reachable for a while counts as nothing moving.
+    An API that doesn't answer, or can't for a while, counts as nothing moving.
     """
     last: Any = object()
     moved = time.monotonic()
     while True:
         try:
             found = await look()
-        except Unreachable as error:
-            found = Look(False, f"the cluster's API doesn't answer: {error}", last)
+        except (AwsError, ClusterError) as error:
+            if not passing(error):
+                raise
+            whose = "AWS" if isinstance(error, AwsError) else "the cluster's API"
+            found = Look(False, f"{whose} doesn't answer: {error}", last)
         if found.done:
             return
         doing(found.text)
@@ -79,11 +83,18 @@ async def wait(
         if now - moved >= limit:
             try:
                 reasons = await why()
-            except Unreachable as error:
-                reasons = [f"the cluster's API doesn't answer: {error}"]
+            except (AwsError, ClusterError) as error:
+                reasons = [f"why can't be asked: {error}"]
             told = "".join(f"\n  {reason}" for reason in reasons)
             raise Late(f"nothing moved for {limit:.0f} s: {found.text}{told}", remedy)
         await asyncio.sleep(patience.look)
+
+
+def passing(error: AwsError | ClusterError) -> bool:
+    """Whether the same request may succeed later, without anybody changing anything."""
+    if isinstance(error, ApiError):
+        return error.status == 429 or error.status >= 500
+    return isinstance(error, Unreachable) or (isinstance(error, AwsError) and error.retryable)
 
 
 async def applications_ready(client: Client, root: str, doing: Callable[[str], None], patience: Patience) -> Standing:
@@ -93,6 +104,9 @@ async def applications_ready(client: Client, root: str, doing: Callable[[str], N
     async def look() -> Look:
         nonlocal now
         now = standing(root, await objects.items(client, APPLICATIONS, "applications", NAMESPACE))
+        for each in (now.root, *now.children):
+            if each is not None and each.obstructed:
+                await objects.end_sync(client, each.name, NAMESPACE)
         blocking = now.blocking
         return Look(now.ready, now.line(), now.signature(), blocking is not None and blocking.broken)
 

@@ -16,6 +16,7 @@ DIR/
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     done: dict[str, str] = {}
     """Steps that are done, by id: a digest of what each was done with, so that it is done again when that changes."""
     outputs: Outputs | None = None
+    account: str = ""
+    """The AWS account or Azure subscription that Terraform works in; empty before it is known."""
     version: int = _VERSION
 
 
@@ -60,6 +63,14 @@ class Workspace:
     def default(target: Target) -> Workspace:
         """Where a platform is when no `--dir` says otherwise: `.gatewright/TARGET` below the current folder."""
         return Workspace(DEFAULT / target)
+
+    def command(self, name: str, target: Target) -> str:
+        """A command of `gatewright` on this platform, as it is typed in the current folder."""
+        if self.folder == Workspace.default(target).folder:
+            return f"gatewright {name} --target {target}"
+        here = Path.cwd()
+        folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
+        return f"gatewright {name} --target {target} --dir {shlex.quote(str(folder))}"
 
     @property
     def terraform(self) -> Path:

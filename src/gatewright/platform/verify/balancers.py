@@ -20,7 +20,6 @@ from gatewright.platform.verify.view import Obj, View
 
 GATEWAY_LABEL: Final = "gateway.networking.k8s.io/gateway-name"
 _ZONES: Final = 2
-_WAITING: Final = ("initial", "draining")
 
 
 async def load_balancers(view: View) -> list[Check]:

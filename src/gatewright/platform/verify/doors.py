@@ -9,6 +9,7 @@ from msgspec import Struct
 from gatewright.edge.front import Front, FrontBalancer
 from gatewright.model.edgebinding import EdgeBinding
 from gatewright.model.meta import Key
+from gatewright.platform.certificates import GATEWAY
 from gatewright.platform.outputs import Outputs
 
 
@@ -53,7 +54,7 @@ def doors(
         balancer = own or before
         if balancer:
             found[key] = _door(balancer, "" if own else _behind(front, balancer))
-        elif outputs and outputs.application_gateway and outputs.entry:
+        elif key == GATEWAY and outputs and outputs.application_gateway and outputs.entry:
             found[key] = Door(
                 name=f"application gateway {outputs.application_gateway}",
                 host=outputs.entry,

@@ -85,13 +85,15 @@ async def pods(view: View) -> list[Check]:
     )
     by_name = {name_of(node): node for node in all_nodes}
     separated = any(is_system(node) or is_tainted(node) for node in all_nodes)
+    # AKS only prefers system nodes for what it runs itself, and cleans images by pods on every node.
+    theirs = "kube-system" if any(_AZURE_MODE in _labels(node) for node in all_nodes) else ""
     checks, well = [], 0
     for pod in found:
         metadata: dict[str, Any] = pod.get("metadata") or {}
         if metadata.get("deletionTimestamp") or (pod.get("status") or {}).get("phase") == "Succeeded":
             continue
         check = _waiting(pod)
-        if check is None and separated:
+        if check is None and separated and metadata.get("namespace") != theirs:
             check = _placed(pod, by_name, tenants)
         if check is not None:
             checks.append(check)

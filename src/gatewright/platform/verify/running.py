@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from gatewright.aws.errors import AwsError, NotConfigured
+from gatewright.aws.errors import AccessDenied, AwsError, NotConfigured
 from gatewright.cluster import ApiError, ClusterError
 from gatewright.model.meta import timestamp
 from gatewright.platform.report import Check, Report
@@ -123,10 +123,12 @@ async def _carry_out(inspection: Inspection, view: View, seconds: float) -> list
         return [failed(_first(inspection), subject, expected, _words(error), advise("reach", "cluster"))]
     except ClusterError as error:
         return [failed(_first(inspection), subject, expected, _words(error), advise("reach", "cluster"))]
+    except AccessDenied as error:
+        return [skipped(_first(inspection), subject, expected, f"not permitted to look: {error}")]
     except AwsError as error:
         return [failed(_first(inspection), subject, expected, _words(error), advise("reach", "aws"))]
     except Exception as error:  # noqa: BLE001 a check that breaks must not take the others with it
-        _log.debug("a check broke", check=_first(inspection), exc_info=error)
+        _log.error("a check broke", check=_first(inspection), exc_info=error)
         text = f"the check itself broke: {_words(error)}"
         return [failed(_first(inspection), subject, expected, text, advise("reach", "broken"))]
 

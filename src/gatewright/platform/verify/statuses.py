@@ -69,8 +69,11 @@ async def statuses(view: View) -> list[Check]:
     if any([*_behind(obj)] for _, obj in objects):
         # Somebody has edited one a moment ago, and its controller is about to tell of that.
         await asyncio.sleep(_SETTLING)
-        view = View(view.surroundings)
-        objects = [(kind, obj) for version, plural, kind in _KINDS for obj in await view.objects(version, plural)]
+        again = View(view.surroundings)
+        try:
+            objects = [(kind, obj) for version, plural, kind in _KINDS for obj in await again.objects(version, plural)]
+        finally:
+            await again.close()
     now = view.surroundings.clock()
     return [
         _status(kind, obj, now) for kind, obj in objects if not (obj.get("metadata") or {}).get("deletionTimestamp")

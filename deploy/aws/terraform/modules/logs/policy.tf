@@ -27,21 +27,29 @@ resource "aws_s3_bucket_policy" "this" {
         Action    = "s3:PutObject"
         Resource  = "arn:${var.partition}:s3:::${var.bucket}/alb/AWSLogs/${var.account_id}/*"
       },
+      # These two are just as AWS would write them itself, since whoever makes a flow log may: then it finds them there,
+      # and neither adds its own nor, as its documentation says, puts them in the place of all others.
       {
-        Sid       = "RefusedConnections"
+        Sid       = "AWSLogDeliveryWrite"
         Effect    = "Allow"
         Principal = { Service = "delivery.logs.amazonaws.com" }
         Action    = "s3:PutObject"
         Resource  = "arn:${var.partition}:s3:::${var.bucket}/AWSLogs/${var.account_id}/*"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id, "s3:x-amz-acl" = "bucket-owner-full-control" } }
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = var.account_id, "s3:x-amz-acl" = "bucket-owner-full-control" }
+          ArnLike      = { "aws:SourceArn" = "arn:${var.partition}:logs:${var.region}:${var.account_id}:*" }
+        }
       },
       {
-        Sid       = "WhoseBucketItIs"
+        Sid       = "AWSLogDeliveryAclCheck"
         Effect    = "Allow"
         Principal = { Service = "delivery.logs.amazonaws.com" }
         Action    = ["s3:GetBucketAcl", "s3:ListBucket"]
         Resource  = "arn:${var.partition}:s3:::${var.bucket}"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = var.account_id }
+          ArnLike      = { "aws:SourceArn" = "arn:${var.partition}:logs:${var.region}:${var.account_id}:*" }
+        }
       },
       {
         Sid       = "NothingInClearText"

@@ -13,6 +13,11 @@ variable "partition" {
   type        = string
 }
 
+variable "region" {
+  description = "AWS region."
+  type        = string
+}
+
 variable "retention_days" {
   description = "Days for which logs are kept."
   type        = number

@@ -3,8 +3,9 @@
 data "azurerm_client_config" "current" {}
 
 locals {
-  # Names of vaults are unique in all of Azure and have at most 24 characters.
-  suffix = substr(sha256("${data.azurerm_client_config.current.subscription_id}/${var.name}"), 0, 6)
+  # Names of vaults are unique in all of Azure and have at most 24 characters. One that was destroyed keeps its name for a
+  # week, and comes back in its own location only.
+  suffix = substr(sha256("${data.azurerm_client_config.current.subscription_id}/${var.location}/${var.name}"), 0, 6)
   name   = "${trimsuffix(substr(var.name, 0, 17), "-")}-${local.suffix}"
 }
 

@@ -20,7 +20,7 @@ TABLE: Final[dict[tuple[str, str], str]] = {
     ),
     ("reach", "slow"): "Run it again with a longer --timeout; if it stays so, look at what this part depends on first.",
     ("reach", "broken"): (
-        "This is a fault of gatewright, not of the platform: run it again with --verbose and report what it logs."
+        "This is a fault of gatewright, not of the platform: report it, with the traceback on standard error."
     ),
     # --- dns ----------------------------------------------------------------------------------------------------------
     ("dns", "missing"): (

@@ -63,7 +63,8 @@ TABLE: Final[dict[tuple[str, str], str]] = {
     ("status", "AccessDenied"): (
         "AWS denies the controller a call, which the message names: compare the IAM role's policy with "
         "config/iam/policy.json, and see that the pods have the role: `aws eks list-pod-identity-associations "
-        "--cluster-name CLUSTER --namespace gatewright-system`."
+        "--cluster-name CLUSTER --namespace gatewright-system`. Targets may only be registered in target groups that "
+        "have the tag gatewright.dev/namespaces."
     ),
     ("status", "NotConfigured"): (
         "The controller has no credentials: its ServiceAccount gatewright-system/gatewright needs a pod identity "
