@@ -152,6 +152,8 @@ async def test_what_aws_can_not_do_is_said_with_its_place_and_the_rest_is_planne
     document = json.loads((await plan(world, "-f", str(file), "-o", "json")).stdout)
     assert any("requestMirror" in problem["message"] for problem in document["problems"])
     assert document["cost"]["monthly"] > 0
+    same = yaml.safe_load((await plan(world, "-f", str(file), "-o", "yaml")).stdout)
+    assert same["cost"] == document["cost"]
 
 
 async def test_a_manifest_that_is_refused_is_no_plan(world: World, tmp_path: Path) -> None:

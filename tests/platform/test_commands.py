@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from gatewright.cli import app
@@ -279,6 +280,7 @@ def test_destroy_asks_and_several_platforms_have_to_be_told_apart(tmp_path: Path
     overview = msgspec.json.decode(ended.text)
     assert overview["settings"]["target"] == "aws"
     assert {step["state"] for step in overview["steps"]} == {"open"}
+    assert yaml.safe_load(gatewright("status", "-o", "yaml").text) == overview
 
 
 def test_a_workspace_is_one_commands_at_a_time(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from gatewright.cli import app
@@ -68,6 +69,8 @@ async def test_any_cluster_by_its_kubeconfig(elsewhere: Path) -> None:
         report = msgspec.json.decode(out, type=Report)
         assert report.ok
         assert json.loads(out)["checks"][0]["id"] == "cluster"
+        code, out, _ = await asyncio.to_thread(_run, *options, "-o", "yaml")
+        assert msgspec.convert(yaml.safe_load(out), Report).ok
         code, out, _ = await asyncio.to_thread(_run, *options, "--only", "status,deletion")
         assert code == 0
         assert out.splitlines()[-1].startswith("verified: ")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gatewright.cli.exits import FAILED
+from gatewright.cli.formats import rendered
 
 
 class Output(StrEnum):
@@ -44,9 +45,6 @@ def certs(
     Without --dir the CA's key is forgotten, so that nothing else can be signed with it.
     """
     import asyncio
-    import json
-
-    import yaml
 
     from gatewright.cluster import Client, ClusterError
     from gatewright.local.certificates import Authority
@@ -78,8 +76,4 @@ def certs(
             raise typer.Exit(FAILED) from None
         return
     content = tls_secret(Key(namespace or "default", secret), certificate, authority.pem)
-    typer.echo(
-        json.dumps(content, indent=2) if output is Output.JSON else yaml.safe_dump(content, sort_keys=False), nl=False
-    )
-    if output is Output.JSON:
-        typer.echo()
+    typer.echo(rendered(content, output))

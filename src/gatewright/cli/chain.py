@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatewright.cli.exits import FAILED
+from gatewright.cli.formats import rendered
 
 if TYPE_CHECKING:
     from gatewright.edge.chain import Hop
@@ -40,10 +41,7 @@ def chain(
     Exit status: 0; 1 when one of them can't be asked.
     """
     import asyncio
-    import json
 
-    import msgspec
-    import yaml
     from rich.console import Console
 
     from gatewright.cli import logs
@@ -61,8 +59,7 @@ def chain(
     if output is Output.TREE:
         Screen(Console()).chain(hops)
     else:
-        content = msgspec.to_builtins(hops)
-        typer.echo(json.dumps(content, indent=2) if output is Output.JSON else yaml.safe_dump(content, sort_keys=False))
+        typer.echo(rendered(hops, output))
     if problem:
         Screen(Console(stderr=True)).error(problem)
         raise typer.Exit(FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +10,7 @@ from typer.core import TyperCommand
 
 from gatewright.cli.controller import TargetType, parse_tags
 from gatewright.cli.exits import FAILED
-
-
-class Output(StrEnum):
-    """Formats of the plan."""
-
-    TEXT = "text"
-    JSON = "json"
+from gatewright.cli.formats import Format
 
 
 class Planning(TyperCommand):
@@ -54,7 +47,7 @@ def plan(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Only what is made for Gateways and Ingresses of it.")
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="Format.")] = Output.TEXT,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Format.")] = Format.TEXT,
     offline: Annotated[
         bool,
         typer.Option(
@@ -97,7 +90,7 @@ def plan(
         cluster=cluster_name,
         files=tuple(files or ()),
         namespace=namespace or "",
-        as_json=output is Output.JSON,
+        form=output,
         offline=offline,
         region=region or "",
         vpc=vpc_id or "",

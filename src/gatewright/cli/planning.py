@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -27,6 +26,7 @@ from gatewright.aws.stack.plan import Plan
 from gatewright.aws.stack.quotas import read_quotas
 from gatewright.aws.stack.steps import Step
 from gatewright.cli.exits import FAILED, OK
+from gatewright.cli.formats import Format, rendered
 from gatewright.cli.pages import Screen
 from gatewright.cluster import Client, ClusterError
 from gatewright.controller.logs import configure
@@ -61,7 +61,7 @@ class Planning:
     cluster: str
     files: tuple[str, ...]
     namespace: str
-    as_json: bool
+    form: Format
     offline: bool
     region: str
     vpc: str
@@ -165,11 +165,11 @@ class _Run:
             planning.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "",
             planning.alone,
         )
-        if planning.as_json:
-            print(json.dumps(shown.document(), indent=2))  # noqa: T201 - it is what was asked for
-        else:
+        if planning.form is Format.TEXT:
             colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-            print("\n".join(shown.lines(colours=colours)))  # noqa: T201
+            print("\n".join(shown.lines(colours=colours)))  # noqa: T201 - it is what was asked for
+        else:
+            print(rendered(shown.document(), planning.form))  # noqa: T201
         return OK if shown.empty else CHANGES
 
     async def _read(self) -> list[Problem]:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gatewright.cli import logs
 from gatewright.cli.exits import FAILED, OK
+from gatewright.cli.formats import Format, rendered
 from gatewright.cli.steps import StepScreen
 from gatewright.platform.binding import entry
 from gatewright.platform.deployment import Deployment
@@ -251,21 +252,21 @@ def _run(work: Coroutine[Any, Any, int], screen: StepScreen, workspace: Workspac
         return FAILED
 
 
-def status(folder: Path | None, target: Target | None, *, as_json: bool) -> int:
+def status(folder: Path | None, target: Target | None, form: Format) -> int:
     """Show what stands. Returns the exit status."""
-    screen = _screen(stderr=True)  # where it is JSON, there is nothing else beside it
+    screen = _screen(stderr=True)  # where it is for programs, there is nothing else beside it
     try:
         workspace = find_workspace(folder, target)
         if workspace is None or workspace.read() is None:
             place = workspace.folder if workspace else DEFAULT.absolute()
-            typer.echo("null" if as_json else f"There is no platform in {place}.")
+            typer.echo(f"There is no platform in {place}." if form is Format.TEXT else "null")
             return OK
         overview = asyncio.run(look(Deployment(workspace, None, screen, lambda _: False)))
     except EXPECTED as error:
         return _refused(screen, error)
-    if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(overview), indent=2).decode())
-    else:
+    if form is Format.TEXT:
         for line in lines(overview):
             typer.echo(line)
+    else:
+        typer.echo(rendered(overview, form))
     return OK

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gatewright.cli.formats import Format
 from gatewright.platform.targets import Target
-
-
-class Format(StrEnum):
-    """Formats of the answer."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def status(
@@ -34,4 +27,4 @@ def status(
     # Imported here so that --help and completion stay quick.
     from gatewright.cli.platforms import status as run
 
-    raise typer.Exit(run(folder, target, as_json=output is Format.JSON))
+    raise typer.Exit(run(folder, target, output))

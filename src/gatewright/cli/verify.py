@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gatewright.cli.exits import FAILED, OK
+from gatewright.cli.formats import Format, rendered
 from gatewright.platform.targets import Architecture, Target
 
 if TYPE_CHECKING:
@@ -17,19 +17,12 @@ if TYPE_CHECKING:
 USAGE = 2
 
 
-class Output(StrEnum):
-    """Formats of the report."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def verify(
     folder: Annotated[Path | None, typer.Option("--dir", help="Folder of the platform.")] = None,
     target: Annotated[
         Target | None, typer.Option(help="That of .gatewright/TARGET. Default: the only one there is.")
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="Format of the report.")] = Output.TEXT,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Format of the report.")] = Format.TEXT,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="ID,...", help="Make these checks alone, as `endpoint,target-health`."),
@@ -62,8 +55,6 @@ def verify(
     # Imported here so that --help and completion stay quick.
     import asyncio
 
-    import msgspec
-
     from gatewright.cli import logs
     from gatewright.platform.errors import EXPECTED, UsageError
     from gatewright.platform.verify import IDS
@@ -86,10 +77,10 @@ def verify(
         remedy = getattr(error, "remedy", "")
         typer.echo(f"error: {error}{f'; {remedy}' if remedy else ''}", err=True)
         raise typer.Exit(USAGE if isinstance(error, UsageError) else FAILED) from None
-    if output is Output.JSON:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-    else:
+    if output is Format.TEXT:
         _print(found)
+    else:
+        typer.echo(rendered(found, output))
     raise typer.Exit(OK if found.ok else FAILED)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 import structlog
 
-from gatewright.cluster import Client, NotFound, Reconciler, Reflector, Reflectors
+from gatewright.cluster import Client, Invalid, NotFound, Reconciler, Reflector, Reflectors
 from gatewright.cluster.client import path_of
 from gatewright.flow import Change, Flow, Source
 from gatewright.local.argocd import health, projects, statuses
@@ -22,8 +22,9 @@ from gatewright.local.argocd.definitions import definitions
 from gatewright.local.argocd.folders import FolderWatch
 from gatewright.local.argocd.health import Status
 from gatewright.local.argocd.live import Kinds, LiveState
-from gatewright.local.argocd.operations import Begin, automatic, failed
-from gatewright.local.argocd.picture import Looking, Picture
+from gatewright.local.argocd.operating import SELF_HEAL_PAUSE, Operating, in_progress
+from gatewright.local.argocd.operations import failed
+from gatewright.local.argocd.picture import Looking
 from gatewright.local.argocd.provided import PROVIDED, Provided
 from gatewright.local.argocd.sources import Sources
 from gatewright.local.argocd.statuses import Json, Seen
@@ -36,8 +37,6 @@ _log = structlog.get_logger(__name__)
 
 NAMESPACE: Final = "argocd"
 """Where Argo CD is, and its Applications."""
-SELF_HEAL_PAUSE: Final = 5.0
-"""Seconds between the end of a sync and one that mends what was changed since."""
 REFRESH: Final = "argocd.argoproj.io/refresh"
 """An annotation that asks for a comparison from nothing; it is taken away when that was made."""
 
@@ -75,13 +74,12 @@ class ArgoCD:
         self._sources = Sources(repositories, self._cluster, provided)
         self._looking = Looking(self._sources, self._kinds, self._live, self._comparison)
         self._syncing = Syncing(client, self._kinds, self._live)
+        self._operating = Operating(self._looking, self._syncing, self._later, pace)
         self._folders = FolderWatch(self._enqueue_all)
         self._reconciler: Reconciler[Key] = Reconciler("argocd", self.reconcile, settle=0.02, longest=0.2)
         self._releasing: Reconciler[Key] = Reconciler("argocd projects", self._release)
         self._written: dict[Key, tuple[str, int, Json]] = {}  # uid, resourceVersion and status of the last write
         self._followed: dict[Key, frozenset[Path]] = {}
-        self._due: dict[Key, float] = {}  # when an operation that failed is tried again, in the loop's time
-        self._ended: dict[Key, float] = {}  # when the last operation succeeded, in the loop's time
         self._asked: tuple[float, Cluster] | None = None
         self._stack = AsyncExitStack()
 
@@ -121,25 +119,24 @@ class ArgoCD:
         if application is None:
             self._written.pop(key, None)
             self._followed.pop(key, None)
-            self._due.pop(key, None)
-            self._ended.pop(key, None)
+            self._operating.forget(key)
             self._follow()
             return
-        if application.deleting:
+        state: Json | None = application.status.get("operationState")
+        if application.deleting and application.operation is None and not in_progress(state):
             await self._delete(application)
             return
         if REFRESH in application.metadata.annotations:
             await self._refreshed(application)
         customizations = self._customizations()
-        picture = await self._looking.look(application, self._project(application.spec.project), customizations)
+        project = self._project(application.spec.project)
+        picture = await self._looking.look(application, project, customizations)
         self._followed[key] = self._sources.folders(application.spec.all_sources)
         self._follow()
         conditions = [*picture.conditions, *self._remarks()]
-        state = application.status.get("operationState")
-        began = self._begin(application, picture, state)
+        began = self._operating.begin(application, picture)
         if isinstance(began, str):
-            if began:
-                conditions.append(("SyncError", began))
+            conditions.append(("SyncError", began))
         else:
             state = began
         if state is None or state["phase"] != "Running":
@@ -149,93 +146,13 @@ class ArgoCD:
         async def progress(state: Json) -> None:
             await self._write(application, picture.seen, picture.revision, conditions, state)
 
-        state, again = await self._advance(application, picture, state, customizations, progress)
+        state, again = await self._operating.advance(application, project, picture, state, customizations, progress)
         if state["phase"] == "Failed":
             conditions.append(("SyncError", failed(state)))
-        if state["phase"] == "Succeeded":
-            self._ended[key] = asyncio.get_running_loop().time()
-        history = (
-            statuses.with_history(application.status, application, state) if state["phase"] == "Succeeded" else None
-        )
+        history = statuses.with_history(application, state) if state["phase"] == "Succeeded" else None
         await self._write(application, picture.seen, picture.revision, conditions, state, history)
         if again:
             self._reconciler.enqueue(key)
-
-    # --- operations ---
-
-    def _begin(self, application: Application, picture: Picture, state: Json | None) -> Json | str:
-        """The operation that runs or begins now; or why none begins, empty where that is as it should be."""
-        if state is not None and state["phase"] == "Terminating":  # `argocd app terminate-op` writes that
-            return statuses.ended(state, "Failed", "Operation terminated")
-        running = state is not None and state["phase"] == "Running"
-        if running and state is not None and application.operation is None:
-            by_itself = (state["operation"].get("initiatedBy") or {}).get("automated")
-            stale = state["syncResult"]["revision"] != picture.revision and not picture.errors
-            if not (by_itself and stale):
-                return state
-        if application.operation is not None:
-            self._due.pop(application.key, None)
-            return statuses.begun(application, application.operation, picture.revision)
-        if picture.seen is None:
-            return ""
-        found = automatic(
-            application,
-            picture.revision,
-            statuses.sources(application),
-            picture.out_of_sync,
-            list(picture.extra),
-            len(picture.resources),
-            picture.provided and (state or {}).get("syncResult", {}).get("revision") != picture.revision,
-        )
-        if not isinstance(found, Begin):
-            return found.error
-        wait = self._rest(application.key, state, picture.revision)
-        if wait > 0:
-            self._reconciler.enqueue_later(application.key, wait)
-            return ""
-        self._due.pop(application.key, None)
-        return statuses.begun(application, found.operation, picture.revision)
-
-    def _rest(self, key: Key, last: Json | None, revision: str) -> float:
-        """Seconds until an object may be mended that was changed since the last sync to the same revision."""
-        if last is None or last["phase"] != "Succeeded" or last["syncResult"]["revision"] != revision:
-            return 0.0
-        return self._ended.get(key, 0.0) + SELF_HEAL_PAUSE / self._pace - asyncio.get_running_loop().time()
-
-    async def _advance(
-        self,
-        application: Application,
-        picture: Picture,
-        state: Json,
-        customizations: frozenset[tuple[str, str]],
-        progress: Any,
-    ) -> tuple[Json, bool]:
-        """The state of a running operation after all that can be done now, and whether to look again at once."""
-        key = application.key
-        loop = asyncio.get_running_loop()
-        due = self._due.get(key, 0.0)
-        if due > loop.time():
-            self._reconciler.enqueue_later(key, due - loop.time())
-            return state, False
-        self._due.pop(key, None)
-        if any(entry["status"] == "SyncFailed" for entry in state["syncResult"]["resources"]):
-            # The next try, which begins from the start.
-            state = {**state, "syncResult": {**state["syncResult"], "resources": []}}
-        if picture.errors:
-            return statuses.ended(state, "Error", "; ".join(picture.errors)), False
-        if state["operation"]["sync"].get("dryRun"):
-            message = "dry runs aren't made here; status.resources tells what a sync would change"
-            return statuses.ended(state, "Error", message), False
-        before = len(state["syncResult"]["resources"])
-        state = await self._syncing.advance(application, picture, state, customizations, progress)
-        if state["phase"] == "Failed":
-            again = self._syncing.retried(state)
-            if again is not None:
-                pause, state = again
-                self._due[key] = loop.time() + pause / self._pace
-                self._reconciler.enqueue_later(key, pause / self._pace)
-                return state, False
-        return state, len(state["syncResult"]["resources"]) != before
 
     async def _delete(self, application: Application) -> None:
         """Take an Application's objects away, and then what holds it."""
@@ -247,8 +164,6 @@ class ArgoCD:
             conditions = [("DeletionError", trouble)] if trouble else []
             seen = [self._remaining(identity) for identity in left]
             state = application.status.get("operationState")
-            if state is not None and state["phase"] == "Running":
-                state = statuses.ended(state, "Failed", "the Application is being deleted")
             await self._write(application, seen, "", conditions, state, fares=Status.PROGRESSING)
             if trouble:
                 self._reconciler.enqueue_later(application.key, SELF_HEAL_PAUSE / self._pace)
@@ -303,6 +218,9 @@ class ArgoCD:
         if self._asked is None or self._asked[0] < now - _CLUSTER_SECONDS:
             self._asked = (now, await self._kinds.cluster())
         return self._asked[1]
+
+    def _later(self, key: Key, seconds: float) -> None:
+        self._reconciler.enqueue_later(key, seconds)
 
     def _enqueue_changed(self, changes: list[Change[Key, Application]]) -> None:
         for change in changes:
@@ -371,7 +289,19 @@ class ArgoCD:
         ]
         if started:
             patch.append({"op": "remove", "path": "/operation"})
-        raw = await self._patch(application.key, patch)
+        goes_on = (
+            state is not None and state["phase"] == "Running" and in_progress(current.status.get("operationState"))
+        )
+        if goes_on:
+            patch.insert(0, {"op": "test", "path": "/status/operationState/phase", "value": "Running"})
+        try:
+            raw = await self._patch(application.key, patch)
+        except Invalid:
+            if not goes_on:
+                raise
+            # It was told to end in the meantime, which isn't to be lost.
+            fresh["operationState"] = {**fresh["operationState"], "phase": "Terminating"}
+            raw = await self._patch(application.key, patch[1:])
         if raw:
             version = msgspec.json.decode(raw)["metadata"]["resourceVersion"]
             self._written[application.key] = (application.metadata.uid, _number(version), fresh)

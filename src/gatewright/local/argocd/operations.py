@@ -8,7 +8,14 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from gatewright.local.argocd.application import Application, IgnoreDifferences, InitiatedBy, Operation, Retry
+from gatewright.local.argocd.application import (
+    Application,
+    IgnoreDifferences,
+    InitiatedBy,
+    Operation,
+    OperationSync,
+    Retry,
+)
 from gatewright.local.argocd.health import Health, Status
 from gatewright.local.argocd.resources import Resource, ResourceId, order
 
@@ -121,14 +128,21 @@ def automatic(
     if extra and not wanted and automated.prune and not automated.allow_empty:
         return Refuse(f"Skipping sync attempt to {revision}: auto-sync will wipe out all resources")
     last = application.status.get("operationState") or {}
-    attempted = last.get("syncResult") or {}
-    if attempted.get("revision") == revision and all(attempted.get(name) == source[name] for name in source):
+    if concerned(last, revision, source):
         if last.get("phase") in ("Failed", "Error"):
             return Refuse(failed(last))
         if last.get("phase") == "Succeeded" and not automated.self_heal:
             return Refuse()
     retry = policy.retry if policy.retry is not None else Retry(limit=5)
-    return Begin(Operation(retry=retry, initiated_by=InitiatedBy(automated=True)))
+    return Begin(
+        Operation(sync=OperationSync(prune=automated.prune), retry=retry, initiated_by=InitiatedBy(automated=True))
+    )
+
+
+def concerned(state: Mapping[str, Any], revision: str, source: Mapping[str, Any]) -> bool:
+    """Whether an operation is, or was, about this revision of this source."""
+    result = state.get("syncResult") or {}
+    return result.get("revision") == revision and all(result.get(name) == source[name] for name in source)
 
 
 def failed(state: Mapping[str, Any]) -> str:

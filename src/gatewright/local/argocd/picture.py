@@ -44,6 +44,8 @@ class Picture(Struct, frozen=True):
     """Why nothing can be compared or synced."""
     invalid: Mapping[ResourceId, str] = {}
     """Why objects can't be synced."""
+    rendered: Rendered | None = None
+    """What the sources came to; None where they, or the Application, can't be read."""
 
     @property
     def provided(self) -> bool:
@@ -75,15 +77,16 @@ class Looking:
         application: Application,
         project: AppProject | None,
         customizations: frozenset[tuple[str, str]],
+        rendered: Rendered | None = None,
     ) -> Picture:
-        """The picture of an Application in its project."""
+        """The picture of an Application in its project; `rendered`: what its sources came to, if that is known."""
         refused = refusals(application, project)
         if refused or project is None:
             return Picture(
                 errors=tuple(refused), conditions=tuple(("InvalidSpecError", message) for message in refused)
             )
         try:
-            rendered = await self._sources.render(application)
+            rendered = rendered or await self._sources.render(application)
         except SourceError as error:
             return Picture(errors=(str(error),), conditions=(("ComparisonError", str(error)),))
         resources, conditions = await self._wanted(application, rendered)
@@ -97,7 +100,7 @@ class Looking:
         if project.spec.sync_windows:
             conditions.append(("NotRehearsed", f"syncWindows of project {application.spec.project} aren't heeded here"))
         conditions += self._shared(application, resources)
-        return Picture(rendered.revision, tuple(resources), tuple(seen), tuple(conditions), (), invalid)
+        return Picture(rendered.revision, tuple(resources), tuple(seen), tuple(conditions), (), invalid, rendered)
 
     async def watch_known(self, application: Application) -> None:
         """Watch the kinds of all objects that the Application's status tells of."""

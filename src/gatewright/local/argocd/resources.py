@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ OPTIONS: Final = f"{ANNOTATIONS}sync-options"
 COMPARE_OPTIONS: Final = f"{ANNOTATIONS}compare-options"
 IGNORE_HEALTH: Final = f"{ANNOTATIONS}ignore-healthcheck"
 HELM_HOOK: Final = "helm.sh/hook"
+HELM_POLICY: Final = "helm.sh/resource-policy"
 
 
 class ResourceId(NamedTuple):
@@ -91,6 +92,14 @@ def hooks_of(obj: Mapping[str, Any]) -> tuple[str, ...]:
 def options_of(obj: Mapping[str, Any]) -> tuple[str, ...]:
     """An object's own sync options."""
     return _listed(obj, OPTIONS)
+
+
+def survives(obj: Mapping[str, Any], identity: ResourceId, policy: Collection[str]) -> bool:
+    """Whether an object stays when its Application is deleted; `policy`: the Application's own sync options."""
+    if (identity.group, identity.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"):
+        return True
+    options = [option for option in options_of(obj) if option.startswith("Delete=")] or policy
+    return "Delete=false" in options or "keep" in _listed(obj, HELM_POLICY)
 
 
 def _listed(obj: Mapping[str, Any], annotation: str) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from gatewright.local.argocd.application import Application, Operation
+from gatewright.local.argocd.application import Application, ApplicationSource, Operation, Retry
 from gatewright.local.argocd.health import Health, Status, worst
-from gatewright.local.argocd.operations import Result
+from gatewright.local.argocd.operations import Result, pause_before
 from gatewright.local.argocd.resources import IGNORE_HEALTH, Resource, ResourceId, annotations_of
 from gatewright.model.meta import Key, timestamp
 
@@ -214,22 +214,65 @@ def with_results(
     return {**state, "syncResult": {**(state.get("syncResult") or {}), "resources": entries}}
 
 
+def begun_with(application: Application, state: Mapping[str, Any]) -> Application:
+    """An Application with the sources that an operation was begun with."""
+    result = state["syncResult"]
+    return msgspec.structs.replace(
+        application,
+        spec=msgspec.structs.replace(
+            application.spec,
+            source=msgspec.convert(result.get("source"), ApplicationSource | None),
+            sources=msgspec.convert(result.get("sources", ()), tuple[ApplicationSource, ...]),
+        ),
+    )
+
+
 def ended(state: Mapping[str, Any], phase: str, message: str) -> Json:
-    """The state of an operation that has come to its end: phase Succeeded, Failed or Error."""
+    """The state of an operation, or of one try, that has come to its end: phase Succeeded, Failed or Error."""
     return {**state, "phase": phase, "message": message, "finishedAt": now()}
 
 
-def with_history(before: Mapping[str, Any], application: Application, state: Mapping[str, Any]) -> list[Json]:
+def terminated(state: Mapping[str, Any]) -> Json:
+    """The state of an operation that was told to end."""
+    return _for_good(ended(state, "Failed", "Operation terminated"))
+
+
+def retried(state: Json) -> tuple[float, Json]:
+    """How long an operation that failed rests before its next try, in seconds, and its state until then.
+
+    Zero, and its state for good, where there is none. One that rests is Running, and has a `finishedAt`.
+    """
+    given = state["operation"].get("retry")
+    number = int(state.get("retryCount", 0))
+    pause = pause_before(msgspec.convert(given, Retry) if given is not None else None, number)
+    if pause is None:
+        return 0.0, _for_good(state)
+    message = f"{state['message']}. Retrying attempt #{number + 1} in {pause:.0f} s."
+    return pause, {**state, "phase": "Running", "message": message, "retryCount": number + 1}
+
+
+def _for_good(state: Json) -> Json:
+    times = state.get("retryCount")
+    return {**state, "message": f"{state['message']} (retried {times} times)."} if times else state
+
+
+def begun_again(state: Mapping[str, Any], revision: str) -> Json:
+    """The state of an operation whose next try begins, from the start."""
+    fresh = {name: value for name, value in state.items() if name != "finishedAt"}
+    return {**fresh, "syncResult": {**state["syncResult"], "revision": revision, "resources": []}}
+
+
+def with_history(application: Application, state: Mapping[str, Any]) -> list[Json]:
     """The history with a sync that succeeded."""
     limit = application.spec.revision_history_limit
-    history: list[Json] = list(before.get("history") or ())
+    history: list[Json] = list(application.status.get("history") or ())
     entry = {
         "id": history[-1]["id"] + 1 if history else 0,
         "revision": state["syncResult"]["revision"],
         "deployStartedAt": state["startedAt"],
         "deployedAt": state["finishedAt"],
         "initiatedBy": state["operation"].get("initiatedBy", {}),
-        **sources(application),
+        **sources(begun_with(application, state)),
     }
     kept = HISTORY if limit is None else limit
     return [*history, entry][-kept:] if kept else []

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from gatewright.cluster import AlreadyExists, ApiError, Client, NotFound
-from gatewright.local.argocd.application import APPLICATION, Application, Retry
+from gatewright.local.argocd.application import APPLICATION, Application
 from gatewright.local.argocd.comparison import FIELD_MANAGER
 from gatewright.local.argocd.health import Health, Status, health
 from gatewright.local.argocd.live import Kinds, LiveState
-from gatewright.local.argocd.operations import Result, pause_before, step
+from gatewright.local.argocd.operations import Result, step
 from gatewright.local.argocd.picture import Picture
-from gatewright.local.argocd.resources import Resource, ResourceId, options_of, order, wave_of
+from gatewright.local.argocd.resources import Resource, ResourceId, options_of, order, survives, wave_of
 from gatewright.local.argocd.statuses import Json, compared_to, ended, results_of, with_results
 from gatewright.model.core import Namespace
 from gatewright.model.meta import Key
@@ -57,7 +57,7 @@ class Syncing:
             for entry in operation.get("sync", {}).get("resources") or ()
         }
         wanted = [r for r in picture.resources if not only or (r.group, r.kind.kind, r.key.name) in only]
-        extra = picture.extra if self._prunes(application, operation) and not only else {}
+        extra = picture.extra if operation["sync"].get("prune") and not only else {}
         extra = {identity: wave for identity, wave in extra.items() if not self._kept(identity)}
         if picture.invalid:
             results = {i: Result("SyncFailed", text) for i, text in picture.invalid.items()}
@@ -94,30 +94,20 @@ class Syncing:
             how = "provided by the local edge" if picture.provided and not picture.resources else "all tasks run"
             return ended(state, "Succeeded", f"successfully synced ({how})")
 
-    def retried(self, state: Json) -> tuple[float, Json] | None:
-        """When an operation that failed is tried again, in seconds, and its state until then; None where it isn't."""
-        given = state["operation"].get("retry")
-        retry = msgspec.convert(given, Retry) if given is not None else None
-        number = int(state.get("retryCount", 0))
-        pause = pause_before(retry, number)
-        if pause is None:
-            return None
-        message = f"{state['message']}. Retrying attempt #{number + 1} in {pause:.0f} s."
-        fresh = {name: value for name, value in state.items() if name != "finishedAt"}
-        return pause, {**fresh, "phase": "Running", "message": message, "retryCount": number + 1}
-
     async def cascade(self, application: Application) -> tuple[list[ResourceId], str]:
-        """Delete what belongs to an Application, the highest wave first. Returns what is still there, and a trouble."""
+        """Delete what belongs to an Application, the highest wave first, and nothing while something of it is going.
+
+        Returns what is still there, and a trouble.
+        """
         left: dict[int, list[ResourceId]] = {}
+        going = False
         for identity, live in self._live.belonging(application.name):
             view = live.view(self._live.kind(identity))
-            if any(option in options_of(view) for option in ("Delete=false", "Prune=false")):
-                continue
-            left.setdefault(wave_of(view), []).append(identity)
-        if not left:
-            return [], ""
+            going = going or live.deleting
+            if live.deleting or not survives(view, identity, application.spec.sync_policy.sync_options):
+                left.setdefault(wave_of(view), []).append(identity)
         trouble = ""
-        for identity in sorted(left[max(left)], key=order, reverse=True):
+        for identity in sorted(left[max(left)], key=order, reverse=True) if left and not going else ():
             result = await self._prune(identity)
             if result.status == "SyncFailed":
                 trouble = result.message
@@ -200,13 +190,6 @@ class Syncing:
         except msgspec.ValidationError as error:
             return Health(Status.DEGRADED, f"it can't be read: {error}")
         return settled(child, found)
-
-    def _prunes(self, application: Application, operation: Mapping[str, Any]) -> bool:
-        if operation.get("sync", {}).get("prune"):
-            return True
-        automated = application.spec.sync_policy.automated
-        by_itself = bool((operation.get("initiatedBy") or {}).get("automated"))
-        return by_itself and automated is not None and automated.prune
 
     def _kept(self, identity: ResourceId) -> bool:
         view = self._live.view(identity)
