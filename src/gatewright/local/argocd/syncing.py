@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from gatewright.cluster import AlreadyExists, ApiError, Client, NotFound
+from gatewright.cluster.client import path_of
 from gatewright.local.argocd.application import APPLICATION, Application
 from gatewright.local.argocd.comparison import FIELD_MANAGER
 from gatewright.local.argocd.health import Health, Status, health
@@ -90,6 +91,11 @@ class Syncing:
             if todo.failure:
                 return ended(state, "Failed", todo.failure)
             if todo.waits:
+                missing = await self._missing(wanted, results)
+                if missing:
+                    results |= missing
+                    state = with_results(state, results, self._versions(picture))
+                    continue
                 return {**state, "message": todo.waits}
             how = "provided by the local edge" if picture.provided and not picture.resources else "all tasks run"
             return ended(state, "Succeeded", f"successfully synced ({how})")
@@ -134,6 +140,24 @@ class Syncing:
         await self._live.watch(kind)
         name = kind.singular if not kind.group else f"{kind.singular}.{kind.group}"
         return Result("Synced", f"{name}/{resource.key.name} serverside-applied")
+
+    async def _missing(
+        self, wanted: Sequence[Resource], results: Mapping[ResourceId, Result]
+    ) -> dict[ResourceId, Result]:
+        """What was applied and isn't there any more: nobody would make it healthy."""
+        found: dict[ResourceId, Result] = {}
+        for resource in wanted:
+            if resource.id not in results or self._live.get(resource.id) is not None:
+                continue
+            kind = await self._kinds.find(resource.content["apiVersion"], resource.kind.kind)
+            try:
+                if kind is not None:  # the watch may be late
+                    await self._client.request("GET", path_of(kind, resource.key))
+                    continue
+            except NotFound:
+                pass
+            found[resource.id] = Result("SyncFailed", f"{resource.id} is missing, it might have been deleted")
+        return found
 
     async def _prune(self, identity: ResourceId) -> Result:
         live = self._live.get(identity)
