@@ -277,9 +277,9 @@ async def test_lists_in_pages(aws: Cli) -> None:
         await aws.place.call(
             "elbv2", "create_target_group", Name=f"paged-{number}", Protocol="TCP", Port=80, VpcId=vpc, TargetType="ip"
         )
-    listed = ("elbv2", "describe-target-groups", "--max-items", "3")
-    first = await aws(*listed)
+    listed = ("elbv2", "describe-target-groups")
+    first = await aws(*listed, "--max-items", "3")
     rest = await aws(*listed, "--starting-token", first["NextToken"])
     names = [each["TargetGroupName"] for page in (first, rest) for each in page["TargetGroups"]]
-    assert names == [f"paged-{number}" for number in range(5)]
+    assert [name for name in names if name.startswith("paged-")] == [f"paged-{number}" for number in range(5)]
     assert "NextToken" not in rest

@@ -42,7 +42,7 @@ CHAINED = {"backend-certificate", "mesh", "mutual-tls", "authorization"}
 DIRECT = {"network-policy"}
 NAME = "platform.example.com"
 PATHS = {"/app1": "App 1", "/app2": "App 2", "/api/users": "Ada"}
-AZURE_ALONE = {"resource_group", "application_gateway", "gateway_address", "gateway_subnet"}
+AZURE_ALONE = {"resource_group", "application_gateway", "gateway_address", "gateway_subnet", "entry_certificate"}
 ROLE = "kubernetes.io/role/internal-elb"
 STANDING = re.compile(
     r"CustomResourceDefinition .*|GatewayClass (gatewright|istio)|Namespace (default|kube-.*)"
@@ -186,7 +186,7 @@ def test_a_controllers_token_is_good_for_what_the_chart_permits(platforms: Platf
     for platform in platforms:
         [token, *_] = (platform.folder / "edge" / "run" / "programs").glob("*/token")
         controller = Cluster(platform.folder / "kubeconfig", token.read_text())
-        assert controller.request("GET", "/api/v1/secrets?limit=1")["items"]
+        assert controller.request("GET", "/apis/gateway.networking.k8s.io/v1/gateways?limit=1")["items"]
         app = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}}).encode()
         for method, path, body in (
             ("GET", "/api/v1/namespaces/edge/secrets/gateway-tls", None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated
 
@@ -57,8 +56,6 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    # Until there is something to take down, Ctrl-C just ends the process, with no traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     outlive_readers()
     try:
         app()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
@@ -21,6 +23,7 @@ class _Heedless(io.FileIO):
         self._called = name
         self._left = {errno.EPIPE, errno.EIO} if os.isatty(descriptor) else {errno.EPIPE}
         self._lost = False
+        self.when_left: Callable[[], None] | None = None
 
     def write(self, content: Any, /) -> int:
         """Write, or pretend to. Raises OutputError for the first failure of another kind."""
@@ -31,6 +34,8 @@ class _Heedless(io.FileIO):
                 self._lost = True
                 if error.errno not in self._left:
                     raise OutputError(error.errno, error.strerror, self._called) from error
+                if self.when_left:
+                    self.when_left()
         return memoryview(content).nbytes
 
 
@@ -41,6 +46,16 @@ def outlive_readers() -> None:
     """
     sys.stdout = _heedless(sys.stdout, "standard output")
     sys.stderr = _heedless(sys.stderr, "standard error")
+
+
+def end_with_reader() -> None:
+    """From now on the process is asked to end (SIGTERM) when nobody reads its standard output any more.
+
+    For a command that goes on until it is told to stop, which would go on unseen.
+    """
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Heedless):
+        raw.when_left = lambda: signal.raise_signal(signal.SIGTERM)
 
 
 def _heedless(stream: TextIO, name: str) -> TextIO:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gatewright.cli import logs
+from gatewright.cli import logs, output
 from gatewright.cli.exits import FAILED
 from gatewright.cli.pages import Screen
 from gatewright.local.ahead import Ahead, EdgeError, asks_for_aws
@@ -48,6 +48,7 @@ class Session:
 def run(session: Session) -> int:
     """Run an edge until it is interrupted or its command ends. Returns the exit status."""
     logs.to_stderr(verbose=session.verbose)
+    output.end_with_reader()
     # Under --exec standard output is the command's alone.
     screen = Screen(Console(stderr=session.command is not None), quiet=session.command is not None)
     # Problems go to standard error, whatever the rest goes to.
