@@ -51,7 +51,14 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+        if is_authority:
+            signs = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment"), False)
+            signs |= dict.fromkeys(("data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+            usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **signs)
+            builder = builder.add_extension(usage, critical=True)
         general: list[x509.GeneralName] = [
             x509.UniformResourceIdentifier(name) if "://" in name else x509.DNSName(name) for name in names
         ]
