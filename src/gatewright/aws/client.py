@@ -53,10 +53,10 @@ class Aws:
         read_timeout: float = 15.0,
         permit: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`credentials` are access key and secret key; timeouts are in seconds; `attempts` is how often a call is sent
-        that fails in passing.
+        """`credentials` are access key and secret key; where they are given, nothing of the user's own configuration
+        counts: no profile, no proxy.
 
-        Where they are given, nothing of the user's own configuration counts: no profile, no proxy.
+        Timeouts are in seconds; `attempts` is how often a call is sent that fails in passing.
 
         `permit` is asked before each request, in a thread, by service and operation; it raises an `AwsError` to forbid
         it.

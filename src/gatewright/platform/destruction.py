@@ -116,7 +116,7 @@ class Destruction:
             for each in await objects.items(client, APPLICATIONS, "applications", NAMESPACE)
             if each["metadata"].get("deletionTimestamp")
         ]
-        await _free(client, applications)
+        await waiting.free(client, map(read_application, applications))
         left = await orphans.fronts(client)
         if not applications:
             # What no Application made goes as well: its load balancers would outlive the cluster.
@@ -178,7 +178,7 @@ class Destruction:
 
             async def look() -> Look:
                 left = await objects.items(client, APPLICATIONS, "applications", NAMESPACE)
-                await _free(client, left)
+                await waiting.free(client, map(read_application, left))
                 return _gone(left)
 
             await self._wait(look, client)
@@ -318,13 +318,6 @@ async def _unprotect(terraform: Terraform) -> None:
     if updates:
         plan = await terraform.plan(targets=updates)
         await terraform.apply(plan)
-
-
-async def _free(client: Client, applications: list[Json]) -> None:
-    """End the syncs for whose end the deletion of Applications waits."""
-    for each in applications:
-        if read_application(each).obstructed:
-            await objects.end_sync(client, each["metadata"]["name"], NAMESPACE)
 
 
 def has_fronts(application: Json, balanced: Collection[str]) -> bool:

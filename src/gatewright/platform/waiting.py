@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,13 @@ def passing(error: AwsError | ClusterError) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, AwsError) and error.retryable)
 
 
+async def free(client: Client, applications: Iterable[Application]) -> None:
+    """End the syncs for whose end Argo CD waits before it turns to what Applications are to be now, or deletes them."""
+    for each in applications:
+        if each.obstructed:
+            await objects.end_sync(client, each.name, NAMESPACE)
+
+
 async def applications_ready(client: Client, root: str, doing: Callable[[str], None], patience: Patience) -> Standing:
     """Wait until a root Application and all that it makes are synced and healthy. Raises Late."""
     now = standing(root, ())
@@ -104,9 +111,7 @@ async def applications_ready(client: Client, root: str, doing: Callable[[str], N
     async def look() -> Look:
         nonlocal now
         now = standing(root, await objects.items(client, APPLICATIONS, "applications", NAMESPACE))
-        for each in (now.root, *now.children):
-            if each is not None and each.obstructed:
-                await objects.end_sync(client, each.name, NAMESPACE)
+        await free(client, filter(None, (now.root, *now.children)))
         blocking = now.blocking
         return Look(now.ready, now.line(), now.signature(), blocking is not None and blocking.broken)
 

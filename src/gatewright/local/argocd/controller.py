@@ -74,9 +74,9 @@ class ArgoCD:
         self._sources = Sources(repositories, self._cluster, provided)
         self._looking = Looking(self._sources, self._kinds, self._live, self._comparison)
         self._syncing = Syncing(client, self._kinds, self._live)
-        self._operating = Operating(self._looking, self._syncing, self._later, pace)
         self._folders = FolderWatch(self._enqueue_all)
         self._reconciler: Reconciler[Key] = Reconciler("argocd", self.reconcile, settle=0.02, longest=0.2)
+        self._operating = Operating(self._looking, self._syncing, self._reconciler.enqueue_later, pace)
         self._releasing: Reconciler[Key] = Reconciler("argocd projects", self._release)
         self._written: dict[Key, tuple[str, int, Json]] = {}  # uid, resourceVersion and status of the last write
         self._followed: dict[Key, frozenset[Path]] = {}
@@ -218,9 +218,6 @@ class ArgoCD:
         if self._asked is None or self._asked[0] < now - _CLUSTER_SECONDS:
             self._asked = (now, await self._kinds.cluster())
         return self._asked[1]
-
-    def _later(self, key: Key, seconds: float) -> None:
-        self._reconciler.enqueue_later(key, seconds)
 
     def _enqueue_changed(self, changes: list[Change[Key, Application]]) -> None:
         for change in changes:
