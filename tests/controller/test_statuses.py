@@ -11,6 +11,7 @@ import pytest
 
 from gatewright.cluster import Client
 from gatewright.controller import GatewayController
+from gatewright.controller.surroundings import Surroundings
 from gatewright.flow import Flow
 from gatewright.local.apiserver import ApiServer, Store
 from gatewright.model.gateway import (
@@ -95,6 +96,8 @@ async def scene() -> AsyncIterator[Scene]:
         async with Counting.with_token(server.url, server.token, server.ca_certificate) as client:
             scene = Scene(client, writes)
             await scene.apply(gateway_class("ours", OURS), gateway_class("theirs", "example.com/theirs"))
+            # The controller's own look at the definitions comes later, and must not find anything new by then.
+            await Surroundings(client, scene.inputs).look()
             async with scene.controller:
                 await scene.settled()
                 writes.clear()
