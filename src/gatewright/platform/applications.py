@@ -9,6 +9,8 @@ import msgspec
 
 from gatewright.platform.objects import Json, title
 
+NAMESPACE = "argocd"
+"""Of Argo CD, and of every Application."""
 WAVE = "argocd.argoproj.io/sync-wave"
 _FAILED = ("Failed", "Error")
 _BROKEN_HEALTH = ("Degraded",)

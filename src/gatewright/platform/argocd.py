@@ -15,10 +15,11 @@ from gatewright.local import tools
 from gatewright.model.kinds import Kind, find
 from gatewright.model.meta import Key
 from gatewright.platform import objects, programs
+from gatewright.platform.applications import NAMESPACE
 from gatewright.platform.certificates import FIELD_MANAGER
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.objects import APPLICATIONS, Json
-from gatewright.platform.waiting import NAMESPACE, Patience, workloads_ready
+from gatewright.platform.waiting import Patience, workloads_ready
 
 _GROUP, _, _VERSION = APPLICATIONS.partition("/")
 APPLICATION = Kind(_GROUP, _VERSION, "Application", "applications", "application")

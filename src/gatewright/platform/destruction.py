@@ -18,7 +18,7 @@ from gatewright.cluster import NotFound as Absent
 from gatewright.model.kinds import find
 from gatewright.model.meta import Key
 from gatewright.platform import argocd, objects, orphans, rehearsal, waiting
-from gatewright.platform.applications import read_application
+from gatewright.platform.applications import NAMESPACE, read_application
 from gatewright.platform.diagnosis import explain_application, held
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.gitops import NAME
@@ -28,7 +28,7 @@ from gatewright.platform.steps import Step
 from gatewright.platform.targets import Architecture, Target
 from gatewright.platform.terraform import Terraform, TerraformFailed
 from gatewright.platform.terraformlog import Run
-from gatewright.platform.waiting import NAMESPACE, Look
+from gatewright.platform.waiting import Look
 
 _FRONT_KINDS = frozenset({"EdgeBinding", "Gateway", "Ingress"})
 _ATTEMPTS = 3

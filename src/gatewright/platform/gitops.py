@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from gatewright.platform.applications import NAMESPACE
 from gatewright.platform.outputs import Outputs
 from gatewright.platform.targets import Architecture, Settings, Target
 
 NAME = "platform"
 """Of the root Application."""
-NAMESPACE = "argocd"
 GATEWAY = "shared-gateway"
 """Of the Gateway, its EdgeBinding and its LoadBalancerConfiguration, in namespace `edge`."""
 

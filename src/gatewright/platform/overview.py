@@ -10,8 +10,8 @@ import msgspec
 
 from gatewright.aws.errors import AwsError
 from gatewright.cluster import ClusterError
-from gatewright.platform import binding, objects, orphans, rehearsal, waiting
-from gatewright.platform.applications import Application, standing
+from gatewright.platform import binding, objects, orphans, rehearsal
+from gatewright.platform.applications import NAMESPACE, Application, standing
 from gatewright.platform.deployment import Deployment
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.gitops import NAME
@@ -72,7 +72,7 @@ async def look(deployment: Deployment) -> Overview:
     elif workspace.kubeconfig.exists():
         try:
             async with deployment.client() as client:
-                found = await objects.items(client, objects.APPLICATIONS, "applications", waiting.NAMESPACE)
+                found = await objects.items(client, objects.APPLICATIONS, "applications", NAMESPACE)
                 applications = standing(NAME, found).children
                 fronts = tuple(map(_front, await orphans.fronts(client)))
         except ClusterError as error:

@@ -11,12 +11,11 @@ from typing import Any
 from gatewright.aws.errors import AwsError
 from gatewright.cluster import ApiError, Client, ClusterError, Unreachable
 from gatewright.platform import objects
-from gatewright.platform.applications import Application, Standing, standing
+from gatewright.platform.applications import NAMESPACE, Application, Standing, standing
 from gatewright.platform.diagnosis import explain, explain_application
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.objects import APPLICATIONS, Json, label
 
-NAMESPACE = "argocd"
 _WORKLOADS = (("apps/v1", "deployments"), ("apps/v1", "statefulsets"), ("apps/v1", "daemonsets"))
 
 

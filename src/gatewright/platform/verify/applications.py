@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gatewright.cluster import ApiError, NotFound
+from gatewright.platform.applications import NAMESPACE
 from gatewright.platform.report import Check
 from gatewright.platform.verify.advice import advise, has_advice
 from gatewright.platform.verify.findings import failed, passed, skipped
 from gatewright.platform.verify.statuses import conditions
 from gatewright.platform.verify.view import Obj, View, name_of
 
-NAMESPACE: Final = "argocd"
 _SERVERS: Final = ("argocd-server", "argocd-repo-server")
 _SHOWN = 3
 
