@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("whatever the machine", deadline=None)  # timings belong in bench/
+# Timings belong in bench/.
+settings.register_profile("whatever the machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("whatever the machine")
 
 

@@ -26,7 +26,6 @@ from gatewright.local.aws.server import ApiServer
 from gatewright.local.aws.state import CloudState
 
 NETWORK = IPv4Network("10.0.0.0/16")
-PACE = 1000.0
 
 
 class World:
@@ -38,7 +37,7 @@ class World:
         with LOCK:
             forget()
             network.install()
-            elbv2.install(self.state, pace=PACE, carries_traffic=carries_traffic)
+            elbv2.install(self.state, carries_traffic=carries_traffic)
             self.seeded = seed(NETWORK)
         self.elb: Any = clients.client("elbv2")
 

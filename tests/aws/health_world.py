@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,8 +42,8 @@ CHECK = HealthCheck(
     protocol="HTTP",
     port="traffic-port",
     path="/",
-    interval=30,
-    timeout=5,
+    interval=300,
+    timeout=60,
     healthy_threshold=5,
     unhealthy_threshold=2,
     matcher="200",
@@ -144,6 +144,7 @@ class Backend:
 
     def __init__(self) -> None:
         self.answer: bytes | None = ok()
+        self.takes = 0.0  # seconds before it answers
         self.port = 0
         self.heard: list[bytes] = []
         self.peers: list[str] = []
@@ -167,6 +168,7 @@ class Backend:
                 if self.answer is None:
                     await reader.read()
                 else:
+                    await asyncio.sleep(self.takes)
                     writer.write(self.answer)
         finally:
             self._now -= 1
@@ -196,11 +198,12 @@ async def backend(tls: ssl.SSLContext | None = None) -> AsyncIterator[Backend]:
         server.close()
 
 
-def closed_port() -> int:
-    """A port where nothing listens."""
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port where nothing listens: it is somebody's."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+        yield int(taken.getsockname()[1])
 
 
 def expired_certificate(directory: Path) -> ssl.SSLContext:

@@ -44,7 +44,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.state = CloudState()
-        self._block = f"127.{random.randint(64, 250)}.{random.randint(0, 250)}"
+        self._block = f"127.{random.randint(2, 62)}.{random.randint(0, 250)}"  # below those that edges claim
         self._last = 0
 
     def address(self) -> str:
@@ -197,7 +197,7 @@ class Connection:
             return "broken"
         return line.decode().strip() if line else "closed"
 
-    async def end(self, patience: float = 5) -> str:
+    async def end(self, patience: float = 60) -> str:
         """How it is ended by the other side."""
         try:
             return "closed" if not await asyncio.wait_for(self.reader.read(1), patience) else "data"

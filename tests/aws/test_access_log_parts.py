@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.aws.log_world import fields
 from gatewright.envoy.process import private_directory
 from gatewright.local.aws.accesslogs.buckets import allows
 from gatewright.local.aws.accesslogs.collector import Collector, IncompleteError, decoded
+from gatewright.local.aws.accesslogs.delivery import Delivery, Destination
 from gatewright.local.aws.accesslogs.entries import Place, entry
 from gatewright.local.aws.accesslogs.records import FIELDS, KEY, SEPARATOR, record_of
 from gatewright.local.aws.state import Bound, Certificate, FixedResponse, Listener, Socket
@@ -151,6 +153,27 @@ async def test_records_come_in_pieces() -> None:
             await _send(collector.path, [b"\xc1 is nothing"])  # costs nobody else
         assert not collector.path.exists()
     assert taken == [("tag", text), ("tag", "ü")] * 4
+
+
+async def test_what_is_being_delivered_at_the_end_is_delivered() -> None:
+    loop, began, goes_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    stored: list[str] = []
+
+    def put(bucket: str, key: str, content: bytes) -> None:
+        loop.call_soon_threadsafe(began.set)
+        goes_on.wait(60)
+        stored.append(key)
+
+    async with Delivery(put, pace=1e6) as delivery:
+        for node in ("10.0.0.1", "10.0.0.2"):
+            delivery.add("app/front/0", node, Destination("logs", ""), "entry")
+        await asyncio.wait_for(began.wait(), 60)
+        delivery.add("app/front/0", "10.0.0.3", Destination("logs", ""), "entry")
+        loop.call_soon(goes_on.set)
+    assert len(stored) == 3
+    async with Delivery(put) as delivery:
+        delivery.add("app/front/0", "10.0.0.1", Destination("logs", ""), "entry")
+    assert len(stored) == 4
 
 
 async def _send(path: Path, pieces: list[bytes]) -> None:

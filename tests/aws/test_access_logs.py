@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,7 +59,7 @@ async def test_a_request_to_a_target(cloud: AlbCloud, targets: HttpTargets, fron
     assert entry["elb"] == "app/front/0123456789abcdef"
     assert re.fullmatch(r"127(\.\d+){3}:\d+", entry["client"])
     assert entry["target"] == entry["target_port_list"] == f"{key.id}:{key.port}"
-    assert 0.02 <= float(entry["target_processing_time"]) < 5
+    assert 0.02 <= float(entry["target_processing_time"]) < 60
     assert re.fullmatch(r"\d+\.\d{3}", entry["request_processing_time"])
     assert re.fullmatch(r"\d+\.\d{3}", entry["response_processing_time"])
     assert (entry["elb_status_code"], entry["target_status_code"], entry["target_status_code_list"]) == (
@@ -131,9 +131,9 @@ async def test_a_client_that_does_not_wait(cloud: AlbCloud, targets: HttpTargets
     group = cloud.http_group("app")
     await targets("slow", group)
     cloud.http(cloud.alb(**LOGGED), to(group))
-    await front.settled()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(front.ask("/?wait=5"), 0.3)
+    asking = asyncio.create_task(front.ask("/?wait=3600"))
+    await asyncio.wait_for(targets.asked.wait(), 60)
+    asking.cancel()
     (entry,) = await front.logged(1)
     assert (entry["elb_status_code"], entry["target_status_code"]) == ("460", "-")
 
@@ -165,11 +165,11 @@ async def test_no_request_spoils_the_log(cloud: AlbCloud, front: LoggedFront) ->
 async def test_where_log_files_go(cloud: AlbCloud, front: LoggedFront) -> None:
     balancer = cloud.alb(nodes=2, **LOGGED)
     cloud.http(balancer, says("hello"))
+    began = datetime.now(UTC)
     for node in (0, 0, 1):
         await front.ask(node=node)
     await front.logged(3)
     objects = front.bucket.objects
-    today = datetime.now(UTC)
     expression = re.compile(
         r"front/AWSLogs/123456789012/elasticloadbalancing/us-east-1/\d{4}/\d\d/\d\d/123456789012_elasticloadbalancing_"
         r"us-east-1_app\.front\.0123456789abcdef_(\d{8}T\d{4}Z)_([0-9.]+)_[a-z0-9]+\.log\.gz"
@@ -179,7 +179,7 @@ async def test_where_log_files_go(cloud: AlbCloud, front: LoggedFront) -> None:
     for match in found:
         assert match
         ended = datetime.strptime(match[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
-        assert abs((today - ended).total_seconds()) < 120
+        assert began - timedelta(minutes=1) < ended <= datetime.now(UTC)
 
 
 async def test_logs_begin_and_end_with_the_attribute(cloud: AlbCloud, front: LoggedFront) -> None:
@@ -193,6 +193,9 @@ async def test_logs_begin_and_end_with_the_attribute(cloud: AlbCloud, front: Log
     await front.told(lambda: "/while" in _paths(front))
     _set(cloud, balancer, {"access_logs.s3.enabled": "false"})
     await front.ask("/after")
+    _set(cloud, balancer, {"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "logs"})
+    await front.ask("/again")
+    await front.told(lambda: "/again" in _paths(front))
     assert {"/before", "/after"}.isdisjoint(_paths(front))
 
 

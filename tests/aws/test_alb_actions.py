@@ -105,7 +105,7 @@ async def test_weights(cloud: AlbCloud, front: Front, listener: Listener, target
     for name, group in (("blue", blue), ("green", green), ("none", none)):
         await targets(name, group)
     cloud.rule(listener, 1, to((blue, 300), (green, 100), (none, 0)), ALL)
-    seen = Counter([(await front.ask()).echo["name"] for _ in range(60)])
+    seen = Counter([(await front.ask()).echo["name"] for _ in range(240)])
     assert set(seen) == {"blue", "green"}
     assert seen["blue"] > seen["green"]
 

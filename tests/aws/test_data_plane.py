@@ -129,8 +129,11 @@ async def test_a_request_that_outlasts_the_deregistration_delay_is_answered_502(
         asked, answered = asyncio.Event(), asyncio.Event()
         key = cloud.target(group, await http_target(stack, cloud, "server", asked, answered))
         await settled(plane)
-        requests = [asyncio.create_task(got(cloud.where(balancer))) for _ in range(2)]
-        await asyncio.wait_for(asked.wait(), 60)
+        requests = []
+        for _ in range(2):
+            asked.clear()
+            requests.append(asyncio.create_task(got(cloud.where(balancer))))
+            await asyncio.wait_for(asked.wait(), 60)
         cloud.drain(key)
         await settled(plane)
         assert (await got(cloud.where(balancer)))[0] == 503

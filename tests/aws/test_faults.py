@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from gatewright.local.aws.emulation import EmulatedAws
 from gatewright.local.aws.faults import Fault, Faults
 
-ONCE = Config(retries={"max_attempts": 0, "mode": "standard"}, read_timeout=5)
+ONCE = Config(retries={"max_attempts": 0, "mode": "standard"}, read_timeout=60)
 
 
 def fault(aws: EmulatedAws, method: str = "POST", path: str = "", body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -107,7 +107,7 @@ async def test_an_answer_that_is_lost_after_the_work_was_done(aws: EmulatedAws) 
 
 
 async def test_a_call_that_is_never_answered(aws: EmulatedAws) -> None:
-    await inject(aws, kind="timeout", latency=30.0)
+    await inject(aws, kind="timeout", latency=3600.0)
     impatient = Config(retries={"max_attempts": 0, "mode": "standard"}, read_timeout=0.2)
     with pytest.raises(ReadTimeoutError):
         await asyncio.to_thread(aws.client("elbv2", config=impatient).describe_load_balancers)

@@ -19,8 +19,8 @@ HTTP = {
     "Port": 80,
     "TargetType": "ip",
     "HealthCheckPath": "/healthz/ready",
-    "HealthCheckIntervalSeconds": 5,
-    "HealthCheckTimeoutSeconds": 2,
+    "HealthCheckIntervalSeconds": 15,
+    "HealthCheckTimeoutSeconds": 14,
     "HealthyThresholdCount": 2,
 }
 
@@ -127,6 +127,8 @@ async def test_a_deregistered_target_drains_and_may_come_back(account: Account) 
     async with backend() as server:
         await account.register(group, server)
         await account.until(group, "healthy")
+        delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "3600"}]
+        await account.call("modify_target_group_attributes", TargetGroupArn=group, Attributes=delay)
         await account.call("deregister_targets", TargetGroupArn=group, Targets=[target(server)])
         assert await account.health(group) == {
             "State": "draining",
@@ -143,8 +145,8 @@ async def test_an_nlb_says_only_that_checks_failed(account: Account) -> None:
         Port=80,
         TargetType="ip",
         HealthCheckProtocol="HTTP",
-        HealthCheckIntervalSeconds=5,
-        HealthCheckTimeoutSeconds=2,
+        HealthCheckIntervalSeconds=15,
+        HealthCheckTimeoutSeconds=14,
     )
     await account.listener(await account.balancer("network"), group, "TCP")
     async with backend() as server:

@@ -22,12 +22,12 @@ from gatewright.local.aws.health import HealthChecks
 from gatewright.local.aws.health.checks import AT_ONCE
 from gatewright.local.aws.state import Bound, Socket
 
-FAST = 300.0  # an interval of 30 s takes 0.1 s
+FAST = 3000.0  # an interval of 300 s takes 0.1 s
 
 
 async def test_a_registered_target_is_healthy_after_one_check_at_once() -> None:
     cloud = Cloud()
-    async with backend() as server, HealthChecks(cloud.state):  # at pace 1 the second check is 15 s away
+    async with backend() as server, HealthChecks(cloud.state):  # at pace 1 the second check is minutes away
         key = cloud.register(server.port)
         assert cloud.health(key) == (
             "initial",
@@ -77,12 +77,21 @@ async def test_a_target_that_dies_and_comes_back() -> None:
 
 
 async def test_one_that_answers_too_late_timed_out() -> None:
-    cloud = Cloud()
+    cloud = Cloud(replace(CHECK, timeout=0.1))
     async with backend() as server, HealthChecks(cloud.state, FAST):
         server.answer = None
         key = cloud.register(server.port)
         await cloud.until(key, "unhealthy")
         assert cloud.health(key) == ("unhealthy", "Target.Timeout", "Request timed out")
+
+
+async def test_one_that_takes_its_time_is_healthy_however_fast_the_clocks_run() -> None:
+    cloud = Cloud()
+    async with backend() as server, HealthChecks(cloud.state, 1e6):
+        server.takes = 0.5
+        key = cloud.register(server.port)
+        health = await cloud.when(key, lambda health: health is not None and health.state != "initial")
+        assert health.state == "healthy"
 
 
 async def test_the_reason_follows_the_failures() -> None:
@@ -168,9 +177,10 @@ async def test_an_nlb_checks_with_a_connection_and_tells_no_codes() -> None:
     check = replace(CHECK, protocol="TCP", matcher="")
     cloud = Cloud(check, protocol="TCP", arn=NLB)
     async with backend() as server, HealthChecks(cloud.state, FAST):
-        alive, dead = cloud.register(server.port), cloud.register(closed_port())
-        await cloud.until(alive, "healthy")
-        await cloud.until(dead, "unhealthy")
+        with closed_port() as port:
+            alive, dead = cloud.register(server.port), cloud.register(port)
+            await cloud.until(alive, "healthy")
+            await cloud.until(dead, "unhealthy")
         assert cloud.health(dead) == ("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
     assert server.heard == []
 
@@ -215,6 +225,7 @@ async def test_nothing_goes_on_after_it() -> None:
         async with HealthChecks(cloud.state, FAST):
             key = cloud.register(server.port)
             await cloud.until(key, "healthy")
+        await asyncio.sleep(0.1)  # the server hears the end of a check that was under way
         asked = len(server.heard)
         cloud.state.targets.delete(key)
         cloud.register(server.port, registered_at=9.0)

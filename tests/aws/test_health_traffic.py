@@ -22,8 +22,8 @@ from gatewright.local.aws.health import HealthChecks
 from gatewright.local.aws.state import FixedResponse, HealthCheck, LoadBalancer, Rule, Target, TargetGroup, TargetKey
 
 PACE = 50.0
-CHECK = HealthCheck(True, "HTTP", "traffic-port", "/healthz", 5, 2, 2, 2, "200")
-"""Every 0.1 s at the pace of these tests."""
+CHECK = HealthCheck(True, "HTTP", "traffic-port", "/healthz", 5, 60, 2, 2, "200")
+"""Every 0.1 s at the pace of these tests; none of them waits for a check that gets no answer."""
 KINDS = ("application", "network")
 
 
@@ -99,6 +99,25 @@ class Load:
             while not holds():
                 self._heard.clear()
                 await self._heard.wait()
+
+    async def more(self, count: int) -> None:
+        """Wait for so many more answers."""
+        wanted = len(self.answers) + count
+        await self.until(lambda: len(self.answers) >= wanted)
+
+    async def only(self, *answers: str) -> float:
+        """Wait until there are no others any more: none among 40 to what is asked from now on. Returns since when.
+
+        Envoy tells its threads a moment after it has acknowledged.
+        """
+        began = time.monotonic()
+
+        def calm() -> bool:
+            last = [(at, answer) for at, answer in self.answers[-40:] if at > began]
+            return len(last) == 40 and {answer for _, answer in last} <= {*answers}
+
+        await self.until(calm)
+        return time.monotonic()
 
     async def goes_on(self, seconds: float) -> None:
         """Let the clients ask for a while."""
@@ -263,8 +282,7 @@ async def test_a_target_that_dies_under_load_costs_requests_until_the_checks_not
         two.die()
         died = time.monotonic()
         await world.until(keys[1], state="unhealthy")
-        noticed = time.monotonic()
-        assert noticed - died < 2
+        noticed = await load.only("one")
         await load.goes_on(0.3)
         await two.revive()
         await world.until(keys[1])
@@ -272,8 +290,7 @@ async def test_a_target_that_dies_under_load_costs_requests_until_the_checks_not
         await load.until(lambda: "two" in load.between(revived))
     assert {"one", "two"} <= load.between(end=died) <= {"one", "two", failure}
     assert load.between() <= {"one", "two", failure}
-    # Envoy tells its threads a moment after it has acknowledged.
-    assert failure not in load.between(noticed + 0.1)
+    assert failure not in load.between(noticed)
 
 
 async def test_a_target_that_is_drained_under_load_costs_no_request(world: World) -> None:
@@ -285,12 +302,11 @@ async def test_a_target_that_is_drained_under_load_costs_no_request(world: World
         await load.until(lambda: load.between() == {"one", "two"})
         world.cloud.drain(keys[1])
         await world.plane.settled()
-        drained = time.monotonic()
-        await load.goes_on(0.2)
+        drained = await load.only("one")
         two.die()
         await load.goes_on(0.2)
     assert load.between() == {"one", "two"}
-    assert load.between(drained + 0.1) == {"one"}
+    assert load.between(drained) == {"one"}
 
 
 async def test_an_nlb_resets_what_is_connected_to_a_target_that_turns_unhealthy(world: World) -> None:
@@ -307,7 +323,7 @@ async def test_an_nlb_resets_what_is_connected_to_a_target_that_turns_unhealthy(
     two.healthy = False
     await world.until(keys[1], state="unhealthy")
     for name, connection in connected:
-        assert await connection.end(5 if name == "two" else 0.2) == ("reset" if name == "two" else "open")
+        assert await connection.end(60 if name == "two" else 0.2) == ("reset" if name == "two" else "open")
         connection.close()
 
 
@@ -342,7 +358,7 @@ async def test_a_silent_target_is_504_after_the_idle_timeout(world: World) -> No
     pod.silent = True
     began = time.monotonic()
     assert await world.ask(balancer) == "504"
-    assert 0.8 < time.monotonic() - began < 5
+    assert 0.8 < time.monotonic() - began < 50  # the usual one would be a minute
     assert world.state.health[key].state == "healthy"
 
 
@@ -375,25 +391,31 @@ async def test_an_http_group_whose_targets_speak_https(world: World, tmp_path: P
 
 
 async def test_slow_start_gives_a_new_target_its_share_little_by_little(world: World) -> None:
-    balancer, group = world.serve("application", slow_start__duration_seconds="60")  # 1.2 s at this pace
-    one, two = await world.pod("one"), await world.pod("two")
-    first = world.register(group, one.address)
-    await world.until(first)
-    await asyncio.sleep(1.3)  # the first one's own slow start goes by
+    balancer, group = world.serve("application", slow_start__duration_seconds="180")  # 3.6 s at this pace
+    old = await world.pod("old")
+    await world.until(world.register(group, old.address))
+    await asyncio.sleep(3.7)  # the first one's own slow start goes by
     async with world.load(balancer) as load:
-        await load.until(lambda: len(load.answers) > 10)
-        second = world.register(group, two.address)
-        await load.until(lambda: "two" in load.between())
-        began = next(at for at, answer in load.answers if answer == "two")
-        await load.until(lambda: load.answers[-1][0] > began + 1.8)
-    assert world.state.health[second].state == "healthy"
 
-    def share(start: float, end: float) -> float:
-        answers = [answer for at, answer in load.answers if began + start < at < began + end]
-        return answers.count("two") / len(answers)
+        def share() -> float:
+            """How many of the last 60 answers aren't the old one's."""
+            return 1 - [answer for _, answer in load.answers[-60:]].count("old") / 60
 
-    assert share(0, 0.4) < 0.35
-    assert 0.4 < share(1.3, 1.8) < 0.6
+        for attempt in range(20):
+            new = await world.pod(str(attempt))
+            registered = time.monotonic()
+            key = world.register(group, new.address)
+            await world.until(key)
+            await load.more(60)
+            early, took = share(), time.monotonic() - registered
+            if took < 1.3:  # else this machine was too slow to see the beginning
+                break
+            world.cloud.drain(key)
+            await world.plane.settled()
+        assert took < 1.3
+        assert 0 < early < 0.35
+        await load.until(lambda: 0.4 < share() < 0.6)
+    assert world.state.health[key].state == "healthy"
 
 
 async def test_the_chain_heals_when_the_inner_load_balancer_gets_its_target(world: World) -> None:

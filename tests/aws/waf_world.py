@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import aiohttp
 import msgspec
 import yarl
 from google.protobuf.json_format import MessageToDict
+from tests.envoy.edge_world import free_port, loopback
 
 from gatewright.envoy.process import EnvoyProcess, private_directory
 from gatewright.local.aws.state import WebAclDocument
@@ -23,13 +23,6 @@ from gatewright.local.aws.waf import OUTCOME, CompleteWebAcl, translate
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 ACCOUNT = "awswaf:123456789012:webacl:front:"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def rule(
@@ -124,11 +117,12 @@ class Front:
 @asynccontextmanager
 async def serving(document: WebAclDocument, **how: Any) -> AsyncIterator[Front]:
     with private_directory() as directory:
-        port = free_port()
-        process = EnvoyProcess(directory, _bootstrap(directory, port, document, how), concurrency=2)
+        host = loopback()
+        port = free_port(host)
+        process = EnvoyProcess(directory, _bootstrap(directory, (host, port), document, how), concurrency=2)
         async with process, aiohttp.ClientSession(auto_decompress=False) as client:
             await _ready(process)
-            yield Front(f"http://127.0.0.1:{port}", client, process)
+            yield Front(f"http://{host}:{port}", client, process)
 
 
 async def _ready(process: EnvoyProcess) -> None:
@@ -142,7 +136,9 @@ async def _ready(process: EnvoyProcess) -> None:
             await asyncio.sleep(0.02)
 
 
-def _bootstrap(directory: Path, port: int, document: WebAclDocument, how: Mapping[str, Any]) -> dict[str, Any]:
+def _bootstrap(
+    directory: Path, at: tuple[str, int], document: WebAclDocument, how: Mapping[str, Any]
+) -> dict[str, Any]:
     filters = [MessageToDict(each, preserving_proto_field_name=True) for each in translate(document, **how).filters]
     shown = [
         {"header": {"key": f"got-{name}", "value": f"%REQ(x-amzn-waf-{name})%"}, "append_action": "ADD_IF_ABSENT"}
@@ -180,7 +176,7 @@ def _bootstrap(directory: Path, port: int, document: WebAclDocument, how: Mappin
             "listeners": [
                 {
                     "name": "front",
-                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+                    "address": {"socket_address": {"address": at[0], "port_value": at[1]}},
                     "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
                 }
             ]

@@ -80,8 +80,9 @@ async def test_what_is_wrong_is_told_as_events(cluster: Cluster) -> None:
 
 async def test_a_restart_changes_nothing(cluster: Cluster) -> None:
     await cluster.apply(ingress(IP), service(), endpoints("app", 8080))
-    async with cluster.running():
+    async with cluster.running() as controller:
         hostname = await cluster.hostname()
+        await controller.idle()
     before = await cluster.left()
     cluster.aws.calls.clear()
     async with cluster.running() as controller:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.envoy.edge_world import GATEWAY, Echo, Response, World, free_port, request
+from tests.envoy.edge_world import GATEWAY, Echo, Response, World, free_port, loopback, request
 from tests.envoy.scripted import Scripts
 
 from gatewright.envoy import ports as envoy_ports
@@ -21,8 +20,7 @@ from gatewright.envoy.listeners import Binding
 @pytest.fixture
 def address() -> str:
     """A loopback address of this test's own."""
-    parts = [random.randint(1, 250) for _ in range(3)]
-    return "127." + ".".join(map(str, parts))
+    return loopback()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
 from contextlib import AsyncExitStack
@@ -270,7 +271,20 @@ class Echo:
         return Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
 
 
+_given: set[tuple[str, int]] = set()
+
+
 def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has; none is given twice."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            found = address, int(probe.getsockname()[1])
+        if found not in _given:
+            _given.add(found)
+            return found[1]
+
+
+def loopback() -> str:
+    """A loopback address that nobody else has."""
+    return f"127.{random.randint(2, 62)}.{random.randint(1, 250)}.{random.randint(1, 250)}"  # below what edges claim

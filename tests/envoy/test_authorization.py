@@ -11,7 +11,7 @@ import pytest
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from envoy.type.v3 import http_status_pb2
 from google.rpc import status_pb2
-from tests.envoy.edge_world import backend_key, free_port
+from tests.envoy.edge_world import backend_key, loopback
 from tests.envoy.scripted import Answer, Asked
 
 from gatewright.topology import Backend, Cors, Endpoint, Endpoints, ExternalAuth, HeaderModifier, Session
@@ -78,7 +78,7 @@ async def test_chosen_headers_of_the_answer_go_on(served: Any, world: Any, scrip
 
 
 async def test_what_cannot_be_asked_denies(served: Any, world: Any, get: Any) -> None:
-    world.backend("auth", Endpoint("127.0.0.1", free_port("127.0.0.1")))
+    world.backend("auth", Endpoint(loopback(), 9))
     served("dead", "/dead", "one", filters=(over_http(),))
     served("empty", "/empty", "one", filters=(ExternalAuth("HTTP", backend_key("empty")),))
     served("missing", "/missing", "one", filters=(ExternalAuth("HTTP", backend_key("missing")),))

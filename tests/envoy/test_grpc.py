@@ -100,7 +100,7 @@ def call(world: Any, edge: Any) -> Any:
         binding = world.bindings[GATEWAY]
         options = [("grpc.default_authority", host), ("grpc.enable_retries", 0)]
         async with grpc.aio.insecure_channel(f"{binding.host}:{binding.ports[80]}", options) as channel:
-            return bytes(await channel.unary_unary(method)(b"hello", timeout=5, **how))
+            return bytes(await channel.unary_unary(method)(b"hello", timeout=60, **how))
 
     return ask
 

@@ -35,7 +35,7 @@ async def load(ask: Callable[[], Awaitable[Any]], right: Any, clients: int = 3) 
     async def client() -> None:
         while not done.is_set():
             try:
-                answers[await asyncio.wait_for(ask(), 10)] += 1
+                answers[await asyncio.wait_for(ask(), 60)] += 1
             except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError) as error:
                 answers[repr(error)] += 1
 

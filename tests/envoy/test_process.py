@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.envoy.edge_world import GATEWAY, World, free_port, request
 
+from gatewright.envoy import process
 from gatewright.envoy.bootstrap import bootstrap
 from gatewright.envoy.edge import EnvoyEdge
 from gatewright.envoy.listeners import Binding
@@ -83,6 +84,7 @@ def test_a_killed_parent_leaves_no_envoy(tmp_path: Path) -> None:
     program = f"""
 import asyncio, sys
 from pathlib import Path
+from gatewright.envoy import process
 from gatewright.envoy.bootstrap import bootstrap
 from gatewright.envoy.process import EnvoyProcess
 
@@ -106,11 +108,12 @@ asyncio.run(main())
         return
     import select
 
-    assert select.select([descriptor], [], [], 5)[0], "Envoy outlived its parent"
+    assert select.select([descriptor], [], [], 60)[0], "Envoy outlived its parent"
     os.close(descriptor)
 
 
-async def test_an_envoy_that_cannot_start_is_tried_again_ever_more_slowly() -> None:
+async def test_an_envoy_that_cannot_start_is_tried_again_ever_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_STEADY_AFTER", 3600.0)
     exits: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
     with private_directory() as directory:
         config = {**bootstrap("test", directory / "ads.sock", directory / "admin.sock"), "nonsense": 1}

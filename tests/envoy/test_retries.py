@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.envoy.edge_world import free_port
+from tests.envoy.edge_world import loopback
 from tests.envoy.scripted import Answer
 
 from gatewright.topology import Endpoint, HeaderModifier, Retry
@@ -70,25 +70,25 @@ async def test_a_client_cannot_ask_for_retries(served: Any, failing: Any, get: A
 
 async def test_a_backend_that_cannot_be_reached_is_tried_again(served: Any, world: Any, failing: Any, get: Any) -> None:
     it = await failing()
-    world.backend("it", it.endpoint, Endpoint("127.0.0.1", free_port("127.0.0.1")))
-    served("it", "/", "it", retry=Retry((), 15))
+    world.backend("it", it.endpoint, Endpoint(loopback(), 9))
+    served("it", "/", "it", retry=Retry((), 40))
     served("plain", "/plain", "it")
     assert {(await get("/")).status for _ in range(10)} == {200}
 
 
 async def test_a_try_that_takes_too_long_is_repeated_within_the_whole_time(served: Any, failing: Any, get: Any) -> None:
-    it = await failing(Answer(delay=5), Answer(delay=5))
-    served("it", "/", "it", retry=Retry((), 3), backend_request_timeout=0.1, request_timeout=4.0)
+    it = await failing(Answer(delay=3600), Answer(delay=3600))
+    served("it", "/", "it", retry=Retry((), 100), backend_request_timeout=0.3, request_timeout=60.0)
     assert (await get("/")).status == 200
-    assert len(it.asked) == 3
+    assert len(it.asked) >= 3
 
 
 async def test_the_whole_time_ends_the_retries(served: Any, failing: Any, get: Any) -> None:
-    await failing(*[Answer(delay=5)] * 20)
-    served("it", "/", "it", retry=Retry((), 20, 0.01), backend_request_timeout=0.1, request_timeout=0.5)
+    await failing(*[Answer(delay=3600)] * 1001)
+    served("it", "/", "it", retry=Retry((), 1000, 0.01), backend_request_timeout=0.1, request_timeout=0.5)
     began = time.monotonic()
     assert (await get("/")).status == 504
-    assert 0.4 < time.monotonic() - began < 2
+    assert 0.4 < time.monotonic() - began < 90  # all tries together would take 100 seconds and more
 
 
 async def test_other_headers_of_the_rule_stay(served: Any, failing: Any, get: Any) -> None:

@@ -229,10 +229,10 @@ async def test_weights_share_the_traffic_and_a_missing_backend_answers_its_share
     served: Any, get: Any
 ) -> None:
     served.rule("it", "/", ("one", 1), ("two", 0), (None, 1))
-    answers = [await get("/") for _ in range(60)]
+    answers = [await get("/") for _ in range(100)]
     assert {answer.status for answer in answers} == {200, 500}
     assert {answer.echo["name"] for answer in answers if answer.status == 200} == {"one"}
-    assert 10 <= sum(answer.status == 500 for answer in answers) <= 50
+    assert 20 <= sum(answer.status == 500 for answer in answers) <= 80
 
 
 @pytest.mark.parametrize("backends", [(), (("one", 0),), ((None, 1),), ((None, 1), (None, 2))])
@@ -264,8 +264,9 @@ async def test_a_backends_own_filters_apply_to_it_alone_and_after_the_rules(
 
 async def test_timeouts(served: Any, echo: Any, get: Any) -> None:
     served.backend("slow", await echo("slow", delay=0.4))
-    served.rule("request", "/request", "slow", request_timeout=0.1)
-    served.rule("backend", "/backend", "slow", request_timeout=5.0, backend_request_timeout=0.1)
+    served.backend("never", await echo("never", delay=3600))
+    served.rule("request", "/request", "never", request_timeout=0.1)
+    served.rule("backend", "/backend", "never", request_timeout=3600.0, backend_request_timeout=0.1)
     served.rule("none", "/none", "slow", request_timeout=0.0)
     assert (await get("/request")).status == 504
     assert (await get("/backend")).status == 504

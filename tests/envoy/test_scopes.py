@@ -110,7 +110,7 @@ async def test_http2(served: Any, edge: Any) -> None:
     binding = served.bindings[GATEWAY]
     for host, name in (("Api.example.com", "exact"), ("x.example.com", "wild"), ("other.test", "any")):
         curl = await asyncio.create_subprocess_exec(
-            *("curl", "-sS", "--http2-prior-knowledge", "--max-time", "5", "-H", f"host: {host}"),
+            *("curl", "-sS", "--http2-prior-knowledge", "--max-time", "60", "-H", f"host: {host}"),
             f"http://{binding.host}:{binding.ports[80]}/app",
             stdout=asyncio.subprocess.PIPE,
         )

@@ -52,15 +52,16 @@ async def test_each_share_has_its_own_filters(served: Any, world: Any, script: A
         else:
             assert answer.status == 500
             seen["lost"] += 1
-    assert 30 < seen["one"] < 90
-    assert 10 < seen["moved"] < 55
-    assert 10 < seen["lost"] < 55
-    assert 80 < seen["two"] < 160
+    # Further off than that by chance: once in a billion runs.
+    assert 22 < seen["one"] < 106
+    assert 3 < seen["moved"] < 70
+    assert 3 < seen["lost"] < 70
+    assert 69 < seen["two"] < 171
     await shadow.wait(seen["one"])
 
 
 async def test_a_share_is_the_same_fraction_as_without_filters(served: Any, get: Any) -> None:
     own = (HeaderModifier("response", set=(("x-own", "1"),)),)
     served("it", "/", WeightedBackend(backend_key("one"), 90, own), WeightedBackend(backend_key("two"), 10))
-    names = Counter([(await get("/")).echo["name"] for _ in range(200)])
-    assert 160 < names["one"] < 198
+    names = Counter([(await get("/")).echo["name"] for _ in range(400)])
+    assert 310 < names["one"] < 396

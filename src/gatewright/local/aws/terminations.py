@@ -31,7 +31,6 @@ _PATIENCE = 5.0
 """Seconds for Envoy to learn first that the target isn't to be used, so that nobody reconnects to it."""
 
 _GRACE = 10.0
-"""Seconds for which the connections of a listener go on that is gone."""
 
 
 class Terminations:
@@ -104,7 +103,7 @@ class Terminations:
         self._reset(is_meant, f"target {target.key.id}:{target.key.port}")
 
     async def _leave(self, left: set[Bound]) -> None:
-        await asyncio.sleep(_GRACE)
+        await grace()
         left.difference_update(self._state.sockets.values())  # whose connections those are can't be told any more
         self._reset(lambda local, _: local in left, "listeners that are gone")
 
@@ -119,6 +118,11 @@ class Terminations:
             return
         if ended:
             _log.info("ended connections", of=whose, connections=ended)
+
+
+async def grace() -> None:
+    """Wait for as long as connections of a listener go on that is gone."""
+    await asyncio.sleep(_GRACE)
 
 
 def ends_when_unhealthy(group: TargetGroup) -> bool:

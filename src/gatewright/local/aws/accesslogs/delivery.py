@@ -74,6 +74,7 @@ class Delivery:
         self._put = put
         self._interval = INTERVAL / pace
         self._files: dict[tuple[str, str], _File] = {}
+        self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Delivery:
@@ -81,11 +82,9 @@ class Delivery:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over.set()
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self.deliver()
+            await self._task
 
     def add(self, balancer_id: str, node: str, where: Destination, entry: str) -> None:
         """Add an entry for a request that the node at address `node` got."""
@@ -105,8 +104,11 @@ class Delivery:
             await self._store(file.where.bucket, log_key(file.where, balancer_id, ended, node, unique), content)
 
     async def _repeat(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
+        over = False
+        while not over:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), self._interval)
+            over = self._over.is_set()  # before the last delivery, not after it
             await self.deliver()
 
     async def _store(self, bucket: str, key: str, content: bytes) -> None:

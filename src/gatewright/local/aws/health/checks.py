@@ -19,8 +19,6 @@ from gatewright.local.aws.state import CloudState, TargetHealth, TargetKey
 
 _log = structlog.get_logger(__name__)
 
-LEAST_TIMEOUT = 0.3
-"""Seconds that a check is given at the least, whatever the pace: real targets don't get faster with the clocks."""
 LEAST_INTERVAL = 0.02
 """Seconds between two checks of a target, at the least."""
 AT_ONCE = 100
@@ -30,8 +28,9 @@ AT_ONCE = 100
 class HealthChecks:
     """Checks targets for as long as it is entered, and writes the health of every target.
 
-    `pace`: intervals and timeouts are so many times shorter than the API says. A target is checked at once when it is
-    registered, when its group gets into use, when the check itself is changed, and when something begins to listen.
+    `pace`: intervals are so many times shorter than the API says; timeouts are not, since real targets don't get faster
+    with the clocks. A target is checked at once when it is registered, when its group gets into use, when the check
+    itself is changed, and when something begins to listen.
     `network` is the VPC's: only where it is of loopback addresses anything but load balancers answers in it.
     """
 
@@ -113,7 +112,7 @@ class HealthChecks:
         began = loop.time()
         self._progressed(checked, thresholds.begun(checked.progress))
         try:
-            verdict: Verdict = await probe(check, max(check.timeout / self._pace, LEAST_TIMEOUT))
+            verdict: Verdict = await probe(check, check.timeout)
         except Exception:  # noqa: BLE001 - a defect here must not end the checks of the target
             _log.exception("a health check broke", group=checked.key.group, target=checked.key.id)
             verdict = INTERNAL_ERROR
