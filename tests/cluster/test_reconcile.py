@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from tests.simulated import simulated
+
 from gatewright.cluster import ApiError, Conflict, NotFound, Reconciler, Unreachable, end
 
 
@@ -100,40 +103,43 @@ async def test_failures_are_repeated_but_not_what_a_watch_will_tell() -> None:
     assert runs.count("conflict") == runs.count("missing") == runs.count("bug") == 1
 
 
-async def test_a_burst_costs_two_runs_an_interval() -> None:
-    runs = 0
+@simulated
+async def test_a_burst_costs_a_run_an_interval_and_one_after_it() -> None:
+    runs: list[float] = []
 
     async def work(_: str) -> None:
-        nonlocal runs
-        runs += 1
+        runs.append(asyncio.get_running_loop().time())
 
-    async with Reconciler("test", work, interval=0.05) as reconciler:
+    async with Reconciler("test", work, interval=10.0) as reconciler:
         for _ in range(30):
             reconciler.enqueue("a")
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.5)
         await reconciler.idle()
-    assert 2 <= runs <= 4
+    assert runs == pytest.approx([0.0, 10.0, 20.0])
 
 
+@simulated
 async def test_a_run_waits_for_the_end_of_a_burst_but_not_for_long() -> None:
-    runs: list[int] = []
-    enqueued = 0
+    runs: list[float] = []
 
     async def work(_: str) -> None:
-        runs.append(enqueued)
+        runs.append(asyncio.get_running_loop().time())
 
-    async with Reconciler("test", work, settle=0.05, longest=30) as reconciler:
-        for enqueued in range(1, 11):  # noqa: B007 - `work` reads it
+    async def burst(reconciler: Reconciler[str]) -> None:
+        for _ in range(10):
             reconciler.enqueue("a")
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(1.0)
+
+    async with Reconciler("test", work, settle=2.0, longest=30.0) as reconciler:
+        await burst(reconciler)
         await reconciler.idle()
-    assert runs == [10]
+    assert runs == pytest.approx([11.0])
     runs.clear()
-    async with Reconciler("test", work, settle=30, longest=0.02) as reconciler:
-        reconciler.enqueue("a")
-        async with asyncio.timeout(60):
-            await reconciler.idle()
-    assert runs == [10]
+    async with Reconciler("test", work, settle=2.0, longest=4.5) as reconciler:
+        began = asyncio.get_running_loop().time()
+        await burst(reconciler)
+        await reconciler.idle()
+    assert [each - began for each in runs] == pytest.approx([4.5, 9.5])
 
 
 async def test_what_comes_during_a_run_waits_for_the_end_of_its_burst() -> None:

@@ -152,7 +152,7 @@ async def test_a_kind_that_the_cluster_lacks_is_empty_until_it_appears(script: S
         assert await holds(source, lambda held: "a" in held) == {"a": "5"}
 
 
-@pytest.mark.parametrize("patience", [0.0, 60.0])
+@pytest.mark.parametrize("patience", [0.0, 3600.0])
 async def test_a_kind_that_goes_takes_its_objects_with_it_only_when_that_lasts(script: Script, patience: float) -> None:
     flow = Flow()
     source: Source[Key, ConfigMap] = flow.source("config maps")

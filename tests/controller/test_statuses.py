@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -185,11 +186,13 @@ async def test_a_burst_of_routes_writes_the_gateway_a_few_times(scene: Scene) ->
     await scene.apply(GATEWAY)
     await scene.settled()
     scene.writes.clear()
+    began = time.monotonic()
     await asyncio.gather(*(scene.apply(http_route(f"route-{number}")) for number in range(60)))
     await scene.settled()
+    intervals = (time.monotonic() - began) / 0.1  # an object's status is written once in each at most
     gateway = await scene.client.get(Gateway, Key("default", "gw"))
     assert gateway.status.listeners[0].attached_routes == 60
-    assert len([path for path in scene.writes if path.startswith("gateways")]) < 30
+    assert len([path for path in scene.writes if path.startswith("gateways")]) <= 1 + intervals
     assert len([path for path in scene.writes if path.startswith("httproutes")]) < 90
 
 

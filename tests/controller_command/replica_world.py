@@ -72,7 +72,7 @@ class Replica:
     async def ended(self, seconds: float = SECONDS) -> int:
         """The exit status; waits for the end."""
         status = await asyncio.to_thread(self.process.wait, seconds)
-        await asyncio.to_thread(self._reading.join, 5)
+        await asyncio.to_thread(self._reading.join, SECONDS)
         return status
 
     async def get(self, page: str) -> tuple[int, str]:

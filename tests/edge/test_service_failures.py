@@ -122,7 +122,7 @@ async def test_calls_that_fail_are_made_again_and_nothing_is_made_twice(world: W
         await world.client.delete(Service, Key("default", "web"))
         await asyncio.sleep(0.3)
         world.cloud.server.faults.clear(fault)
-        await until(lambda: gone(world), 20)
+        await until(lambda: gone(world))
         assert await world.left() == []
 
 

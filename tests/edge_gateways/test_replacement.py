@@ -16,7 +16,7 @@ def _settings(scheme: str) -> dict[str, object]:
 
 async def test_the_new_one_is_published_before_the_old_one_goes(world: World) -> None:
     await world.apply(_settings("internal"), gateway(infrastructure=_CONFIGURED), route("web", "/a"), *app())
-    async with world.controller(linger=1.0) as controller:
+    async with world.controller(linger=3600.0) as controller:
         await world.settled(controller)
         old = await world.load_balancer()
         assert old.scheme == "internal"
@@ -31,6 +31,7 @@ async def test_the_new_one_is_published_before_the_old_one_goes(world: World) ->
             return [each.value for each in found.status.addresses] == [new.dns_name]
 
         await until(published)
+    async with world.controller(linger=0.0) as controller:
 
         async def alone() -> bool:
             return [each.arn for each in await views.load_balancers(world.aws)] == [new.arn]

@@ -59,7 +59,8 @@ async def test_a_load_balancer_of_a_service_comes_changes_and_goes(world: World,
         await until(gone, 60)
         await controller.idle()
     assert aws.denied == []
-    assert not [call for call in aws.calls if call.result not in ("ok", "TargetGroupNotFound", "LoadBalancerNotFound")]
+    # Who looks while something goes may not find it.
+    assert not [call for call in aws.calls if call.result != "ok" and not call.result.endswith("NotFound")]
 
 
 async def test_what_the_policy_does_not_allow_is_denied(aws: Enforced) -> None:

@@ -205,7 +205,7 @@ class Leadership:
         """Let the next one have it at once."""
         now = _micro_time(self._now())
         try:
-            async with asyncio.timeout(self._terms.retry):
+            async with asyncio.timeout(self._terms.deadline):
                 found = await self._client.get(Lease, self._lease)
                 if found.spec.holder_identity != self._identity:
                     return
