@@ -199,8 +199,9 @@ ACCESS = Resource(
 
 
 def addon(name: str, values: str = "") -> Resource:
-    """An add-on with these configuration values."""
+    """An add-on with these configuration values, in the version that is the cluster's by default."""
     one = {**_OF, "addonName": name}
+    default = "addons[0].addonVersions[?compatibilities[0].defaultVersion].addonVersion | [0]"
     given = {"configurationValues": values} if values else {}
     kept = [f"addon.configurationValues == '{values}'"] if values else []
     return Resource(
@@ -208,9 +209,23 @@ def addon(name: str, values: str = "") -> Resource:
         made=[
             Call(
                 "eks",
+                "describe_addon_versions",
+                {"addonName": name, "kubernetesVersion": "1.35"},
+                [f"{default} != `null`"],
+                keeps={"version": default},
+            ),
+            Call(
+                "eks",
                 "create_addon",
-                {**one, **given, "clientRequestToken": name, "resolveConflicts": "OVERWRITE", "tags": TAG_MAP},
-            )
+                {
+                    **one,
+                    **given,
+                    "addonVersion": "$version",
+                    "clientRequestToken": name,
+                    "resolveConflicts": "OVERWRITE",
+                    "tags": TAG_MAP,
+                },
+            ),
         ],
         read=[
             Call(
@@ -264,6 +279,7 @@ NODES = Resource(
                 **_NODES,
                 "clientRequestToken": "once",
                 "nodeRole": "$node_role",
+                "version": "1.35",
                 "subnets": ["$subnet", "$other_subnet"],
                 "amiType": "AL2023_x86_64_STANDARD",
                 "instanceTypes": ["m7i.large"],
@@ -302,6 +318,7 @@ NODES = Resource(
             _NODES,
             [
                 "nodegroup.status == 'ACTIVE'",
+                "nodegroup.version == '1.35'",
                 "nodegroup.amiType == 'AL2023_x86_64_STANDARD'",
                 "nodegroup.launchTemplate.id == '$template'",
                 "nodegroup.launchTemplate.version == '1'",

@@ -73,6 +73,7 @@ WRONG = {
     "backend_protocol": ["https"],
     "ssl_policy": ["ELBSecurityPolicy-2016-08", "ELBSecurityPolicy-TLS13-1-0-2021-06"],
     "access_log_retention_days": ["0"],
+    "web_acl_mode": ["Prevention"],
     "web_acl_rate_limit": ["1"],
 }
 RIGHT = {"certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}

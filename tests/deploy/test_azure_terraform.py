@@ -134,6 +134,8 @@ async def test_the_platform_is_made_with_what_it_has_by_default(terraform: Terra
     cluster = made.one("azurerm_kubernetes_cluster")
     [system] = cluster["default_node_pool"]
     user = made.one("azurerm_kubernetes_cluster_node_pool")
+    # An upgrade takes the nodes along, which stay what they were where nothing is said.
+    assert {system["orchestrator_version"], user["orchestrator_version"]} == {"1.35"}
     assert (system["only_critical_addons_enabled"], system["node_labels"]) == (True, {"role": "system"})
     assert (user["mode"], user["node_labels"], user["node_taints"]) == ("User", {"role": "user"}, [])
     assert cluster["network_profile"][0]["network_plugin_mode"] == "overlay"

@@ -245,6 +245,14 @@ async def test_what_only_a_real_account_would_refuse_or_let_through(tmp_path: Pa
     private = {each["values"]["id"] for each in made if each["address"].startswith("module.network.aws_subnet.private")}
     assert set(network["subnet_ids"]) == private
     assert not network["endpoint_public_access"]
+    # An upgrade takes nodes and add-ons along, which stay what they were where nothing is said.
+    version = one("aws_eks_cluster", "module.cluster")["version"]
+    assert {each["values"]["version"] for each in made if each["type"] == "aws_eks_node_group"} == {version}
+    addons = {each["values"]["addon_name"]: each["values"] for each in made if each["type"] == "aws_eks_addon"}
+    offers = {each["values"]["addon_name"]: each["values"] for each in made if each["type"] == "aws_eks_addon_version"}
+    assert addons.keys() == offers.keys()
+    for name, offer in offers.items():
+        assert (offer["kubernetes_version"], addons[name]["addon_version"]) == (version, offer["version"])
     # Only pods of the controller get the role, whoever associates it with others.
     [statement] = json.loads(one("aws_iam_role", "module.identity")["assume_role_policy"])["Statement"]
     association = one("aws_eks_pod_identity_association", "module.identity")

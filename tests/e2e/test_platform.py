@@ -222,6 +222,17 @@ async def test_a_change_of_a_variable_gets_as_far_as_the_gateway(platforms: Plat
     assert (await platform.get(f"https://{NAME}/app1")).status == 200
 
 
+async def test_a_later_kubernetes_takes_its_nodes_along(platforms: Platforms) -> None:
+    """What ran on the old ones is back before the platform counts as verified."""
+    platform = platforms.direct
+    platform.run("deploy", "--var", "kubernetes_version=1.36")
+    nodes = platform.cluster.request("GET", "/api/v1/nodes")["items"]
+    versions = {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
+    assert len(versions) == 4
+    assert all(version.startswith("v1.36.") for version in versions.values()), versions
+    await platform.terraform("plan", "-detailed-exitcode", status=UNCHANGED)
+
+
 def test_pods_on_the_wrong_nodes(platforms: Platforms) -> None:
     platform, cluster = platforms.chained, platforms.chained.cluster
     nodes = cluster.request("GET", "/api/v1/nodes?labelSelector=role%3Dsystem")["items"]

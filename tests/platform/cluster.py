@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,31 @@ from gatewright.platform import objects
 from gatewright.platform.argocd import APPLICATION, apply_all
 from gatewright.platform.waiting import Patience
 
-QUICK = Patience(look=0.02, still=0.4, broken=0.2)
+
+async def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Rounds(Patience):
+    """Patience that is measured in looks, however long they take: between two of them others do what they do."""
+
+    look: float = 1.0
+    still: float = 20.0
+    broken: float = 10.0
+    meanwhile: Callable[[], Awaitable[None]] = _nothing
+    passed: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return sum(self.passed)
+
+    async def pause(self) -> None:
+        self.passed.append(self.look)
+        await self.meanwhile()
+        await asyncio.sleep(0.01)  # for what runs besides, as the collection of what a namespace holds
+
+
+QUICK = Rounds()
 SOURCE = {"repoURL": "https://git.example.com/platform.git", "path": "overlays/x", "targetRevision": "main"}
 
 

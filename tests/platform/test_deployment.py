@@ -12,10 +12,15 @@ from msgspec.structs import replace
 from tests.platform.cluster import QUICK
 from tests.platform.test_steps import Told
 
+from gatewright.aws.errors import AwsError
 from gatewright.cluster import ApiError, Unreachable
 from gatewright.local.certificates import Authority
+from gatewright.platform import awsaccount
 from gatewright.platform.deployment import Deployment
+from gatewright.platform.errors import PlatformError
 from gatewright.platform.outputs import Outputs
+from gatewright.platform.prerequisites import Missing
+from gatewright.platform.report import Check, Outcome, Report
 from gatewright.platform.situation import Declined
 from gatewright.platform.targets import Settings, Target
 from gatewright.platform.terraformlog import Run
@@ -117,6 +122,37 @@ def test_a_self_signed_certificate_that_clients_see_is_its_own_authority(tmp_pat
     assert ssl.PEM_cert_to_DER_cert(path.read_text()) == der
 
 
+def report(*failing: str) -> Report:
+    outcomes = {name: Outcome.FAILED if name in failing else Outcome.PASSED for name in ("endpoint", "placement")}
+    checks = [Check(id=name, subject="it", outcome=each, expected="1", found="0") for name, each in outcomes.items()]
+    return Report(target="aws", architecture="chained", at="", checks=tuple(checks))
+
+
+async def test_a_platform_that_settles_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform has just renewed all nodes: their pods come back in a moment."""
+    it = ground(tmp_path)
+    reports = [report("endpoint", "placement"), report("placement"), report()]
+
+    async def verification(*_: object) -> Report:
+        return reports.pop(0)
+
+    monkeypatch.setattr(it, "verification", verification)
+    assert await it._verify() == "all 2 checks passed"
+
+
+async def test_a_platform_that_does_not_get_better_is_told_check_by_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = ground(tmp_path)
+
+    async def verification(*_: object) -> Report:
+        return report("placement")
+
+    monkeypatch.setattr(it, "verification", verification)
+    with pytest.raises(PlatformError, match=r"(?s)1 of 2 checks fail: placement.*placement +FAILED"):
+        await it._verify()
+
+
 class Unapplied:
     """Terraform with a plan that nobody has agreed to."""
 
@@ -148,3 +184,42 @@ async def test_after_a_no_to_the_first_plan_another_account_may_be_chosen(
     with pytest.raises(Declined):
         await it._terraform()
     assert (it.digest("terraform") is None) is (not made)
+
+
+@pytest.mark.parametrize(
+    ("backend", "made", "begun"),
+    [({"bucket": "b"}, ["aws_vpc.this"], True), ({"bucket": "b"}, [], False), ({}, ["aws_vpc.this"], False)],
+    ids=["a state with something", "an empty state", "a state in the folder"],
+)
+async def test_a_new_folder_takes_over_what_a_remote_state_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: dict[str, str], made: list[str], begun: bool
+) -> None:
+    """Else its own cluster and quotas would be in its way, and a lost folder would be a lost platform."""
+    found: list[bool] = []
+
+    async def ready(*_: object, begun: bool) -> list[Missing]:
+        found.append(begun)
+        return []
+
+    it = ground(tmp_path, NODE)
+    it.workspace.write(State(settings=replace(it.settings, backend=backend)))
+    it = Ground(it.workspace, Tree(tmp_path), Told(), lambda _: True)
+    for name, answer in {"assemble": None, "terraform": Unapplied(made), "aws": Account()}.items():
+        monkeypatch.setattr(it, name, lambda answer=answer: answer)
+    monkeypatch.setattr(awsaccount, "ready", ready)
+    with pytest.raises(PlatformError, match="certificate"):
+        await it._prerequisites()
+    assert found == [begun]
+
+
+class Account:
+    """An AWS account that refuses everything."""
+
+    async def __aenter__(self) -> Account:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def call(self, *_: object) -> dict[str, str]:
+        raise AwsError("AccessDenied", "not you", "sts:get_caller_identity")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.platform.cluster import QUICK, Cluster, application, child, cluster, resource
+from tests.platform.cluster import QUICK, Cluster, Rounds, application, child, cluster, resource
 from tests.platform.test_steps import Told
 
 from gatewright.platform import orphans
@@ -113,10 +112,7 @@ class Ground(Situation):
     records: list[str]
     has_cluster: bool = True
     credentials_of: str = "111122223333"
-
-    @property
-    def patience(self) -> Patience:
-        return QUICK
+    patience: Patience = QUICK
 
     def assemble(self, **ending: Any) -> None:
         self.calls.append(f"assemble {ending}")
@@ -179,23 +175,19 @@ class Controllers:
     def __init__(self, place: Cluster, ground: Ground) -> None:
         self._place, self._ground = place, ground
 
-    async def run(self) -> None:
-        while True:
-            for found in await self._deleted(APPLICATIONS, "applications", "argocd"):
-                name = found["metadata"]["name"]
-                if (found["status"].get("operationState") or {}).get("phase") == "Running":
-                    continue  # as upstream's: a deletion is looked at after the operation
-                self._ground.calls.append(f"application {name} deleted")
-                if name == "gateway":
-                    await self._place.client.request(
-                        "DELETE", f"/apis/{GATEWAY}/namespaces/edge/gateways/shared-gateway"
-                    )
-                    self._ground.left.clear()
-                for each in found["status"]["resources"]:
-                    if each["kind"] == "Application":
-                        await self._delete(each["name"])
-                await self._free(APPLICATIONS, "applications", found)
-            await asyncio.sleep(0.01)
+    async def step(self) -> None:
+        for found in await self._deleted(APPLICATIONS, "applications", "argocd"):
+            name = found["metadata"]["name"]
+            if (found["status"].get("operationState") or {}).get("phase") == "Running":
+                continue  # as upstream's: a deletion is looked at after the operation
+            self._ground.calls.append(f"application {name} deleted")
+            if name == "gateway":
+                await self._place.client.request("DELETE", f"/apis/{GATEWAY}/namespaces/edge/gateways/shared-gateway")
+                self._ground.left.clear()
+            for each in found["status"]["resources"]:
+                if each["kind"] == "Application":
+                    await self._delete(each["name"])
+            await self._free(APPLICATIONS, "applications", found)
 
     async def _delete(self, name: str) -> None:
         from gatewright.cluster import NotFound
@@ -218,8 +210,10 @@ class Controllers:
         )
 
 
-async def stand(place: Cluster, ground: Ground) -> None:
-    """A platform, as Argo CD would have made it."""
+async def stand(place: Cluster, ground: Ground, *, controlled: bool = True) -> None:
+    """A platform, as Argo CD would have made it; its controllers work unless it isn't `controlled`."""
+    if controlled:
+        ground.patience = Rounds(meanwhile=Controllers(place, ground).step)
     ground.workspace.kubeconfig.write_bytes(place.kubeconfig.read_bytes())
     ground.left = ["k8s-edge-gateway"]
     root = application("platform", resources=(child("gateway"), child("app1")), finalizers=(CASCADE,))
@@ -236,11 +230,7 @@ async def stand(place: Cluster, ground: Ground) -> None:
 async def test_load_balancers_go_before_the_applications_and_terraform_last(tmp_path: Path, place: Cluster) -> None:
     it = ground(tmp_path)
     await stand(place, it)
-    controllers = asyncio.create_task(Controllers(place, it).run())
-    try:
-        told = await destroy(it)
-    finally:
-        controllers.cancel()
+    told = await destroy(it)
     assert (
         it.calls
         == [
@@ -262,21 +252,17 @@ async def test_what_hangs_is_named_with_its_finalizer_and_a_second_run_goes_on(t
     await stand(place, it)
     await place.client.request("DELETE", f"/apis/{GATEWAY}/namespaces/edge/gateways/shared-gateway")
     await place.put(gateway(finalizers=["example.com/hold"]))
-    controllers = asyncio.create_task(Controllers(place, it).run())
-    try:
-        with pytest.raises(StepFailed, match="waiting until Gateway edge/shared-gateway is gone") as caught:
-            await destroy(it)
-        assert "its finalizers: example.com/hold" in str(caught.value)
-        assert "run `gatewright destroy` again" in caught.value.remedy
-        assert not any("terraform" in call for call in it.calls)
-        found = await place.get(APPLICATIONS, "applications", "argocd", "platform")
-        assert found is not None, "the rest still stands"
-        assert "automated" not in found["spec"].get("syncPolicy", {})
-
-        await place.patch(GATEWAY, "gateways", "edge", "shared-gateway", {"metadata": {"finalizers": None}})
+    with pytest.raises(StepFailed, match="waiting until Gateway edge/shared-gateway is gone") as caught:
         await destroy(it)
-    finally:
-        controllers.cancel()
+    assert "its finalizers: example.com/hold" in str(caught.value)
+    assert "run `gatewright destroy` again" in caught.value.remedy
+    assert not any("terraform" in call for call in it.calls)
+    found = await place.get(APPLICATIONS, "applications", "argocd", "platform")
+    assert found is not None, "the rest still stands"
+    assert "automated" not in found["spec"].get("syncPolicy", {})
+
+    await place.patch(GATEWAY, "gateways", "edge", "shared-gateway", {"metadata": {"finalizers": None}})
+    await destroy(it)
     assert it.calls[-1] == "terraform 1 to delete"
 
 
@@ -312,17 +298,13 @@ async def test_a_sync_that_still_waits_for_something_does_not_hold_the_deletion(
     for name in ("platform", "gateway"):
         running = {"status": {"operationState": {"phase": "Running", "message": "waiting for healthy state of ..."}}}
         await place.patch(APPLICATIONS, "applications", "argocd", name, running)
-    controllers = asyncio.create_task(Controllers(place, it).run())
-    try:
-        await destroy(it)
-    finally:
-        controllers.cancel()
+    await destroy(it)
     assert it.calls[-1] == "terraform 1 to delete"
 
 
 async def test_a_sync_of_the_root_is_ended_before_it_makes_anew_what_is_deleted(tmp_path: Path, place: Cluster) -> None:
     it = ground(tmp_path)
-    await stand(place, it)
+    await stand(place, it, controlled=False)
     await place.patch(
         APPLICATIONS, "applications", "argocd", "platform", {"status": {"operationState": {"phase": "Running"}}}
     )
@@ -337,16 +319,12 @@ async def test_records_that_the_controller_has_written_go_before_it(tmp_path: Pa
     it = ground(tmp_path, architecture=Architecture.DIRECT, zone="Z1")
     await stand(place, it)
     it.records = ["platform.example.com"]
-    controllers = asyncio.create_task(Controllers(place, it).run())
-    try:
-        with pytest.raises(StepFailed, match=r"AWS still has TXT a-platform\.example\.com") as caught:
-            await destroy(it)
-        assert "zone Z1: TXT a-platform.example.com" in str(caught.value)
-        assert it.calls == ["application gateway deleted"], "its controller is still there"
-        it.records.clear()
+    with pytest.raises(StepFailed, match=r"AWS still has TXT a-platform\.example\.com") as caught:
         await destroy(it)
-    finally:
-        controllers.cancel()
+    assert "zone Z1: TXT a-platform.example.com" in str(caught.value)
+    assert it.calls == ["application gateway deleted"], "its controller is still there"
+    it.records.clear()
+    await destroy(it)
     assert it.calls[-1] == "terraform 1 to delete"
 
 

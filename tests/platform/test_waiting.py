@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform.cluster import QUICK, SOURCE, Cluster, application, child, cluster, resource
+from tests.platform.cluster import QUICK, SOURCE, Cluster, Rounds, application, child, cluster, resource
 
 from gatewright.aws.errors import AccessDenied, Throttled
 from gatewright.cluster import ApiError, Unreachable
@@ -16,7 +15,7 @@ from gatewright.platform import waiting
 from gatewright.platform.applications import Application, Standing, read_application, standing
 from gatewright.platform.diagnosis import bad_conditions, explain, pod_problems
 from gatewright.platform.objects import APPLICATIONS
-from gatewright.platform.waiting import Late, Look, applications_ready, nothing, rolled_out, workloads_ready
+from gatewright.platform.waiting import Late, Look, Patience, applications_ready, nothing, rolled_out, workloads_ready
 
 
 @pytest.fixture
@@ -81,9 +80,9 @@ def test_a_root_that_can_not_be_read_is_the_one_to_look_at() -> None:
     assert standing("platform", []).line() == "the root Application isn't there"
 
 
-async def wait(place: Cluster, told: list[str] | None = None) -> Standing:
+async def wait(place: Cluster, told: list[str] | None = None, patience: Patience = QUICK) -> Standing:
     doing = told.append if told is not None else lambda _: None
-    return await applications_ready(place.client, "platform", doing, QUICK)
+    return await applications_ready(place.client, "platform", doing, patience)
 
 
 async def test_waits_until_all_are_ready_and_tells_for_what(place: Cluster) -> None:
@@ -91,24 +90,23 @@ async def test_waits_until_all_are_ready_and_tells_for_what(place: Cluster) -> N
     await place.application("a")
     await place.application("b", health="Progressing")
     told: list[str] = []
-    work = asyncio.create_task(wait(place, told))
-    while not told:  # noqa: ASYNC110 - the next look tells it
-        await asyncio.sleep(0.01)
-    await place.application("b")
-    assert [each.name for each in (await work).children] == ["a", "b"]
-    assert told[-1] == "1 of 2 applications ready; waiting for b (Synced, Progressing)"
+    found = await wait(place, told, Rounds(meanwhile=lambda: place.application("b")))
+    assert [each.name for each in found.children] == ["a", "b"]
+    assert told == ["1 of 2 applications ready; waiting for b (Synced, Progressing)"]
 
 
 async def test_patience_starts_anew_whenever_something_moves(place: Cluster) -> None:
+    parts: list[dict[str, Any]] = []
+
+    async def moves() -> None:
+        parts.append(resource("ConfigMap", f"c{len(parts)}"))
+        unfinished = {"sync": "OutOfSync"} if len(parts) < 5 else {}
+        await place.application("a", resources=tuple(parts), **unfinished)
+
     await place.application("platform", resources=(child("a"),))
-    work = asyncio.create_task(wait(place))
-    for count in range(4):
-        await asyncio.sleep(QUICK.still * 0.6)
-        parts = tuple(resource("ConfigMap", f"c{number}") for number in range(count))
-        await place.application("a", sync="OutOfSync", resources=parts)
-        assert not work.done()
-    await place.application("a")
-    await work
+    patience = Rounds(look=12.0, still=20.0, meanwhile=moves)
+    await wait(place, patience=patience)
+    assert patience.now() == 60.0
 
 
 async def late(place: Cluster) -> str:
@@ -234,6 +232,14 @@ async def test_a_failed_sync_is_told_with_the_resource_that_was_refused(place: C
     text = await late(place)
     assert "Application a: its sync is Failed: one or more objects failed" in text
     assert "Application a: Gateway edge/g: no such class" in text
+
+
+async def test_what_a_private_repository_needs_is_told(place: Cluster) -> None:
+    refused = "authentication required: Repository not found."
+    await place.put(application("platform", sync="Unknown", conditions=(("ComparisonError", refused),)))
+    text = await late(place)
+    assert f"Application platform: ComparisonError: {refused}" in text
+    assert "a Secret in namespace argocd that is labelled argocd.argoproj.io/secret-type: repository" in text
 
 
 async def test_what_is_being_deleted_is_told_with_its_finalizers(place: Cluster) -> None:

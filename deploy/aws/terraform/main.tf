@@ -79,6 +79,7 @@ module "node_addons" {
   source = "./modules/addons"
 
   cluster_name = module.cluster.name
+  versions     = module.cluster.addon_versions
   addons = {
     "eks-pod-identity-agent" = {}
     "kube-proxy"             = {}
@@ -92,9 +93,10 @@ module "node_addons" {
 module "nodes" {
   source = "./modules/nodes"
 
-  cluster_name = module.cluster.name
-  partition    = local.partition
-  subnet_ids   = module.network.private_subnet_ids
+  cluster_name       = module.cluster.name
+  partition          = local.partition
+  kubernetes_version = var.kubernetes_version
+  subnet_ids         = module.network.private_subnet_ids
   groups = {
     system = merge(var.system_nodes, { taints = [local.system_taint] })
     user   = merge(var.user_nodes, { taints = [] })
@@ -107,6 +109,7 @@ module "pod_addons" {
   source = "./modules/addons"
 
   cluster_name = module.cluster.name
+  versions     = module.cluster.addon_versions
   addons = {
     "coredns" = {
       nodeSelector = { role = "system" }
@@ -152,6 +155,7 @@ module "firewall" {
   source = "./modules/firewall"
 
   name       = var.name
+  mode       = var.web_acl_mode
   rate_limit = var.web_acl_rate_limit
   key_arn    = module.encryption.key_arn
 }

@@ -261,6 +261,17 @@ variable "access_log_retention_days" {
   }
 }
 
+variable "web_acl_mode" {
+  description = "Block refuses what AWS's managed rules match, as bodies of more than 8 KB; Count only logs it, to see beforehand what applications would lose."
+  type        = string
+  default     = "Block"
+
+  validation {
+    condition     = contains(["Block", "Count"], var.web_acl_mode)
+    error_message = "web_acl_mode has to be Block or Count."
+  }
+}
+
 variable "web_acl_rate_limit" {
   description = "Requests in five minutes from one address above which the web ACL blocks it."
   type        = number

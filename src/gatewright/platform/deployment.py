@@ -78,7 +78,7 @@ class Deployment(Situation):
     async def _prerequisites(self) -> str:
         self.progress.doing("looking for tools, credentials and providers")
         settings = self.settings
-        begun = self.digest("terraform") is not None
+        begun = self.digest("terraform") is not None or await self.begun_elsewhere()
         folder = self.workspace.folder
         with contextlib.suppress(AwsError, tools.ToolError, ProgramFailed):  # told below, with what to do
             await self.know_account()

@@ -6,7 +6,6 @@ Argo CD, what Terraform made, the local edge, and the workspace. Each step is fr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -272,7 +271,7 @@ class Destruction:
                     await client.close()
                 self._unreachable = f"the cluster doesn't answer ({error})"
                 if attempt < attempts and waiting.passing(error):
-                    await asyncio.sleep(situation.patience.look)
+                    await situation.patience.pause()
                     continue
                 return None
             self._unreachable = ""

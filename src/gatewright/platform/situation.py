@@ -19,7 +19,7 @@ from gatewright.aws.client import Aws
 from gatewright.cluster import Client
 from gatewright.local import tools
 from gatewright.platform import azureaccount, configuration, rehearsal, waiting
-from gatewright.platform.errors import PlatformError
+from gatewright.platform.errors import EXPECTED, PlatformError
 from gatewright.platform.outputs import Outputs
 from gatewright.platform.rehearsal import RehearsalEdge
 from gatewright.platform.steps import Progress
@@ -203,6 +203,16 @@ class Situation:
             plugins=plugins.folder if plugins else None,
             backend=self.settings.backend,
         )
+
+    async def begun_elsewhere(self) -> bool:
+        """Whether a remote state has something already: then this folder takes the place of one that was lost."""
+        if self.settings.backend:
+            with contextlib.suppress(*EXPECTED):  # whoever needs the state is told why there is none
+                self.assemble()
+                terraform = self.terraform()
+                await terraform.init()
+                return bool(await terraform.resources())
+        return False
 
     def plugins(self) -> configuration.Plugins | None:
         """Providers that lie ready on this machine; None where Terraform gets them itself."""

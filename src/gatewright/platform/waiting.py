@@ -16,6 +16,10 @@ from gatewright.platform.diagnosis import explain, explain_application
 from gatewright.platform.errors import PlatformError
 from gatewright.platform.objects import APPLICATIONS, Json, label
 
+_PRIVATE = (
+    "for a private repository Argo CD needs credentials of its own, in a Secret in namespace "
+    f"{NAMESPACE} that is labelled argocd.argoproj.io/secret-type: repository"
+)
 _WORKLOADS = (("apps/v1", "deployments"), ("apps/v1", "statefulsets"), ("apps/v1", "daemonsets"))
 
 
@@ -26,6 +30,14 @@ class Patience:
     look: float = 3.0
     still: float = 600.0
     broken: float = 180.0
+
+    def now(self) -> float:
+        """The time by which it is measured."""
+        return time.monotonic()
+
+    async def pause(self) -> None:
+        """Return when it is time for another look."""
+        await asyncio.sleep(self.look)
 
 
 REMOTE = Patience()
@@ -63,7 +75,7 @@ async def wait(
     An API that doesn't answer, or can't for a while, counts as nothing moving.
     """
     last: Any = object()
-    moved = time.monotonic()
+    moved = patience.now()
     while True:
         try:
             found = await look()
@@ -75,7 +87,7 @@ async def wait(
         if found.done:
             return
         doing(found.text)
-        now = time.monotonic()
+        now = patience.now()
         if found.signature != last:
             last, moved = found.signature, now
         limit = patience.broken if found.broken else patience.still
@@ -86,7 +98,7 @@ async def wait(
                 reasons = [f"why can't be asked: {error}"]
             told = "".join(f"\n  {reason}" for reason in reasons)
             raise Late(f"nothing moved for {limit:.0f} s: {found.text}{told}", remedy)
-        await asyncio.sleep(patience.look)
+        await patience.pause()
 
 
 def passing(error: AwsError | ClusterError) -> bool:
@@ -119,7 +131,8 @@ async def applications_ready(client: Client, root: str, doing: Callable[[str], N
         blocking = now.blocking
         if blocking is not None:
             hanging = [blocking, *(each for each in hanging if each.wave == blocking.wave and each != blocking)]
-        return [line for each in hanging[:3] for line in await explain_application(client, each)]
+        lines = [line for each in hanging[:3] for line in await explain_application(client, each)]
+        return [*lines, _PRIVATE] if any(": ComparisonError: " in line for line in lines) else lines
 
     remedy = (
         "put right what is named, in the repository or in the cluster, and run the same command again; "

@@ -46,7 +46,15 @@ resource "aws_wafv2_web_acl" "this" {
       priority = rule.key + 1
 
       override_action {
-        none {}
+        dynamic "none" {
+          for_each = var.mode == "Block" ? [var.mode] : []
+          content {}
+        }
+
+        dynamic "count" {
+          for_each = var.mode == "Count" ? [var.mode] : []
+          content {}
+        }
       }
 
       statement {

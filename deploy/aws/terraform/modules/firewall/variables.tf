@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "mode" {
+  description = "Block or Count: what becomes of requests that managed rules match."
+  type        = string
+}
+
 variable "rate_limit" {
   description = "Requests in five minutes from one address above which it is blocked."
   type        = number

@@ -3,6 +3,7 @@ resource "aws_eks_node_group" "this" {
 
   cluster_name    = var.cluster_name
   node_group_name = each.key
+  version         = var.kubernetes_version
   node_role_arn   = aws_iam_role.this.arn
   subnet_ids      = var.subnet_ids
   ami_type        = "AL2023_x86_64_STANDARD"

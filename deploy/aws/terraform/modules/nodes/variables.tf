@@ -13,6 +13,11 @@ variable "subnet_ids" {
   type        = list(string)
 }
 
+variable "kubernetes_version" {
+  description = "Minor version of Kubernetes: the cluster's, which nodes don't take over by themselves."
+  type        = string
+}
+
 variable "groups" {
   description = "Node groups by their names, which are also the values of the nodes' label `role`."
   type = map(object({

@@ -72,6 +72,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   default_node_pool {
     name                        = "system"
     temporary_name_for_rotation = "systemtmp"
+    orchestrator_version        = var.kubernetes_version
     vm_size                     = var.system_nodes.vm_size
     os_disk_type                = "Ephemeral"
     os_sku                      = "AzureLinux"
@@ -117,6 +118,7 @@ resource "azurerm_kubernetes_cluster_node_pool" "user" {
   kubernetes_cluster_id       = azurerm_kubernetes_cluster.this.id
   temporary_name_for_rotation = "usertmp"
   mode                        = "User"
+  orchestrator_version        = var.kubernetes_version
   vm_size                     = var.user_nodes.vm_size
   os_disk_type                = "Ephemeral"
   os_sku                      = "AzureLinux"

@@ -154,7 +154,8 @@ TABLE: Final[dict[tuple[str, str], str]] = {
     ),
     ("application", "ComparisonError"): (
         "Argo CD can't make its manifests, or can't reach the repository: the message says why; `kubectl logs -n "
-        "argocd deploy/argocd-repo-server`. `kubectl get application {name} -n {namespace} -o yaml` shows the source."
+        "argocd deploy/argocd-repo-server`. `kubectl get application {name} -n {namespace} -o yaml` shows the source. "
+        "A private one asks for credentials: a Secret labelled argocd.argoproj.io/secret-type: repository."
     ),
     ("application", "InvalidSpecError"): (
         "Its project doesn't permit the repository, the destination or a kind: `kubectl get appprojects -n {namespace} "

@@ -6,6 +6,7 @@ resource "aws_eks_node_group" "this" {
 
   cluster_name    = var.cluster_name
   node_group_name = each.key
+  version         = var.kubernetes_version
   node_role_arn   = aws_iam_role.this.arn
   subnet_ids      = var.subnet_ids
   instance_types  = each.value.instance_types
