@@ -98,8 +98,9 @@ async def test_nobody_is_known_by_a_token_that_is_not_ours(shop: Any, spoil: Any
 
 
 async def test_a_token_ends(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = await token(shop, expirationSeconds=600)
     now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    ada = await token(shop, expirationSeconds=600)
     monkeypatch.setattr(time, "time", lambda: now + 599)
     assert (await shop("GET", "/api", token=ada))[0] == 200
     monkeypatch.setattr(time, "time", lambda: now + 601)

@@ -410,7 +410,7 @@ def mangled(obj: Any, path: list[Any], value: Any) -> Any:
     return value
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     path=st.sampled_from(sorted(FIELDS)),
     field=st.lists(

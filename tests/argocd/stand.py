@@ -20,7 +20,7 @@ from gatewright.model.meta import Key
 
 REPOSITORY = "https://git.example.com/platform.git"
 PACE = 50.0
-SECONDS = 20
+SECONDS = 60
 
 
 class Recorded(Client):

@@ -142,8 +142,7 @@ async def test_what_somebody_changes_is_mended(there: Stand) -> None:
         await there.apply(application())
         await there.until(settled)
         await there.client.patch(ConfigMap, Key("demo", "a"), {"data": {"colour": "blue"}})
-        await there.until(lambda s: s["sync"]["status"] == "OutOfSync")
-        await there.until(settled)
+        await there.until(lambda s: len(s.get("history", ())) == 2 and settled(s))
         live = await there.get("v1", "ConfigMap", "a")
         assert live
         assert live["data"] == {"colour": "red"}

@@ -121,9 +121,9 @@ async def test_an_overlay_comes_up_in_wave_order_and_goes_again(tmp_path: Path, 
         root = root_application(settings(overlay), OUTPUTS[overlay])
         await there.client.apply(root, field_manager="deploy", kind=APPLICATION, strict=True)
         try:
-            await there.until(settled, "platform", 90)
+            await there.until(settled, "platform", 300)
             for name in waves(there):
-                await there.until(settled, name, 60)
+                await there.until(settled, name)
         except AssertionError:
             raise AssertionError({key.name: summary(found) for key, found in there.applications.items()}) from None
         # Argo CD applies an Application only when those of the waves before it are healthy.
@@ -135,7 +135,7 @@ async def test_an_overlay_comes_up_in_wave_order_and_goes_again(tmp_path: Path, 
         await argo.idle()
         assert len(there.done) == applied
         await there.client.delete(APPLICATION, Key("argocd", "platform"))
-        await there.gone("platform", 90)
+        await there.gone("platform", 300)
         assert not list(there.applications.items())
         wave = dict(zip(dict.fromkeys(order), numbers, strict=True))
         gone = [name.rpartition("/")[2] for name in there.done if name.startswith("delete Application/")]

@@ -87,7 +87,7 @@ def test_a_release_from_its_installation_to_its_end(
     tool: Callable[[str], Any], edge: Edge, namespace: str, chart: Path
 ) -> None:
     helm, kubectl = tool("helm"), tool("kubectl")
-    wait = ("--wait", "--timeout", "30s")
+    wait = ("--wait", "--timeout", "60s")
     helm("install", "shop", chart, *wait)
     serves(edge, namespace, "one")
     assert "still in use" in helm.fails("install", "shop", chart)
@@ -130,5 +130,5 @@ def test_upgrade_with_install_atomically_and_a_dry_run(
     helm = tool("helm")
     assert "kind: HTTPRoute" in helm("upgrade", "--install", "shop", chart, "--dry-run=server")
     assert "not found" in helm.fails("status", "shop")
-    helm("upgrade", "--install", "shop", chart, "--set", "text=three", "--wait", "--timeout", "30s")
+    helm("upgrade", "--install", "shop", chart, "--set", "text=three", "--wait", "--timeout", "60s")
     serves(edge, namespace, "three")

@@ -136,7 +136,7 @@ def test_a_watch_tells_of_everything_and_goes_on(client: Any) -> None:
     start = listed.resourceVersion
 
     def follow() -> None:
-        for operation, obj in client.watch(ConfigMap, resource_version=start, labels={"app": "me"}, server_timeout=20):
+        for operation, obj in client.watch(ConfigMap, resource_version=start, labels={"app": "me"}, server_timeout=120):
             seen.append((operation, str(obj.data and obj.data.get("n"))))
             if operation == "DELETED":
                 done.set()
@@ -148,7 +148,7 @@ def test_a_watch_tells_of_everything_and_goes_on(client: Any) -> None:
     client.create(ConfigMap(metadata=ObjectMeta(name="mine", labels={"app": "me"}), data={"n": "1"}))
     client.patch(ConfigMap, "mine", {"data": {"n": "2"}})
     client.delete(ConfigMap, "mine")
-    assert done.wait(20)
+    assert done.wait(60)
     assert seen == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "2")]
 
 

@@ -24,7 +24,7 @@ def template(values: dict[str, Any], release: str = "gatewright") -> subprocess.
 @functools.cache
 def _template(program: str, release: str, values: str) -> subprocess.CompletedProcess[str]:
     command = [program, "template", release, str(FOLDER), "--namespace", NAMESPACE, "--values", "-"]
-    return subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=values, capture_output=True, text=True, timeout=300)
 
 
 def rendered(values: dict[str, Any], release: str = "gatewright") -> list[dict[str, Any]]:

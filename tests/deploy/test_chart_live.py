@@ -191,9 +191,11 @@ async def test_its_pods_are_controllers_with_the_rights_of_the_chart(tmp_path: P
         async def taken_over() -> bool:
             return '"running"' in await cluster.log(follower)
 
+        async def replaced() -> bool:
+            return leader not in {pod.name for pod in await client.list(Pod, NAMESPACE)} and await available()
+
         await cluster.until(taken_over)
-        await cluster.until(available)
-        assert leader not in {pod.name for pod in await client.list(Pod, NAMESPACE)}
+        await cluster.until(replaced)
         assert len(processes(tmp_path)) == 2
 
         # What the chart's rules don't give, nobody has.

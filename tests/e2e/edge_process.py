@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -358,9 +357,3 @@ class Edge(Gatewright):
             return str(status["addresses"][0]["value"])
 
         return eventually(look, f"Gateway {namespace}/{name} is programmed")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -23,7 +23,6 @@ from tests.e2e.edge_process import (
     app,
     eventually,
     fetch,
-    free_port,
     gateway,
     route,
 )
@@ -273,10 +272,10 @@ def test_two_edges_run_at_once(up: Up, small: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_shifted_and_the_table_says_so(up: Up, tmp_path: Path) -> None:
-    port = free_port()
     with socket.socket() as other:
-        other.bind(("0.0.0.0", port))
+        other.bind(("0.0.0.0", 0))
         other.listen()
+        port = other.getsockname()[1]
         path = tmp_path / "taken.yaml"
         path.write_text("---".join((gateway(port=port), app("app", "shifted"), route("app", "app"))))
         edge = up(path)

@@ -66,7 +66,7 @@ resolver = dns.resolver.Resolver(configure=False)
 resolver.nameservers, resolver.port = [host], int(port)
 addresses = [str(item) for item in resolver.resolve("shop.example.com", "A")]
 context = ssl.create_default_context(cafile=os.environ["EDGE_CA"])
-until = time.monotonic() + 30
+until = time.monotonic() + 90
 while True:
     url = urlsplit(json.load(open(os.environ["EDGE_STATE"]))["httpsUrl"] or "https://127.0.0.1:9")
     try:

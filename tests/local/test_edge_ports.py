@@ -127,7 +127,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[LocalEdge]:
     async with LocalEdge(news.append) as edge:
         problems, _ = await edge.applier.update(load([tmp_path]))
         assert problems == []
-        assert await edge.ready(30) == []
+        assert await edge.ready(60) == []
         yield edge
     server.close()
     transport.close()
@@ -212,7 +212,7 @@ async def test_addresses_are_all_served_or_named(edge: LocalEdge) -> None:
         conditions = edge.resolution.gateway_statuses[GATEWAY].conditions
         return next((c.status, c.reason, c.message) for c in conditions if c.type == "Programmed")
 
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []
     status, reason, message = programmed()
     assert (status, reason) == ("False", "AddressNotUsable")
     assert "192.0.2.1" in message
@@ -220,12 +220,12 @@ async def test_addresses_are_all_served_or_named(edge: LocalEdge) -> None:
     await until(lambda: programmed()[0] == "True")
     addresses = [address.value for address in edge.resolution.gateway_statuses[GATEWAY].addresses]
     assert addresses == ["127.33.0.1", "127.33.0.2"]
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []
     for host in addresses:
         assert await line(host, 19000) == "got hello"
     await edge.client.patch(Gateway, GATEWAY, {"spec": {"addresses": [{"type": "IPAddress"}]}})
     await until(lambda: edge.state().gateways[0].addresses not in ((), ("127.33.0.1", "127.33.0.2")))
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []
     assert edge.state().gateways[0].addresses == (before,)
 
 
@@ -248,7 +248,7 @@ async def test_a_gateway_of_class_istio_without_a_load_balancer_has_the_name_of_
         return [(address.type, address.value) for address in status.addresses] if status else []
 
     await until(addresses)
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []
     assert addresses() == [("Hostname", "inner-istio.default.svc.cluster.local")]
     conditions = edge.resolution.gateway_statuses[key].conditions
     assert [c.status for c in conditions if c.type == "Programmed"] == ["True"]

@@ -100,7 +100,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[LocalEdge]:
         )
         problems, _ = await edge.applier.update(load([tmp_path]))
         assert problems == []
-        assert await edge.ready(30) == []
+        assert await edge.ready(60) == []
         yield edge
 
 
@@ -137,7 +137,7 @@ async def test_only_those_whom_policies_let_in_get_to_a_pod(edge: LocalEdge) -> 
     await apply(edge, NETWORK)
     assert (await ask(gateway)).startswith("503 ")
     # The node's own probes go on.
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []
 
 
 async def apply(edge: LocalEdge, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,21 @@ async def lay(edge: LocalEdge, service: str) -> None:
     await edge.client.apply(manifest, field_manager="test")
 
 
-async def has(edge: LocalEdge, policy: str) -> None:
-    """Wait until the Service says so."""
+async def has(edge: LocalEdge, policy: str, since: int = 0) -> None:
+    """Wait until the Service says so in a version after `since`."""
     changed = asyncio.Event()
     edge.inputs.services.subscribe(lambda _: changed.set())
+
+    def says_so() -> bool:
+        found = edge.inputs.services.get(SERVICE)
+        return (
+            found is not None
+            and int(found.metadata.resource_version) > since
+            and found.spec.external_traffic_policy == policy
+        )
+
     async with asyncio.timeout(60):
-        while not (found := edge.inputs.services.get(SERVICE)) or found.spec.external_traffic_policy != policy:
+        while not says_so():
             changed.clear()
             await changed.wait()
 
@@ -145,9 +155,9 @@ async def test_the_service_follows_the_config_map(edge: LocalEdge) -> None:
 
 async def test_a_patch_after_the_fact_is_undone(edge: LocalEdge) -> None:
     await has(edge, "Local")
-    await edge.client.patch(Service, SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
-    await has(edge, "Cluster")
-    await has(edge, "Local")
+    patched = await edge.client.patch(Service, SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
+    version = json.loads(patched)["metadata"]["resourceVersion"]
+    await has(edge, "Local", since=int(version))
 
 
 async def test_a_config_map_that_cannot_be_meant_is_told_until_it_is_mended(edge: LocalEdge) -> None:
@@ -157,4 +167,4 @@ async def test_a_config_map_that_cannot_be_meant_is_told_until_it_is_mended(edge
     await says(edge, "Programmed", "its Service can't be made: Service")
     await lay(edge, "spec: {externalTrafficPolicy: Cluster}")
     await has(edge, "Cluster")
-    assert await edge.ready(10) == []
+    assert await edge.ready(60) == []

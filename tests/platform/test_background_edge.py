@@ -49,11 +49,11 @@ async def test_an_edge_may_begin_while_somebody_looks_whether_one_runs(tmp_path:
     (tmp_path / "lock").touch()
     looking = (tmp_path / "lock").open()
     fcntl.flock(looking, fcntl.LOCK_SH)
-    asyncio.get_running_loop().call_later(0.1, looking.close)
+    asyncio.get_running_loop().call_later(1.0, looking.close)  # one that gets no processor for that long
 
     def begin() -> None:
         with rehearsal.held(tmp_path), pytest.raises(RehearsalError, match="another edge"), rehearsal.held(tmp_path):
-            pass
+            assert looking.closed
 
     await asyncio.to_thread(begin)
 

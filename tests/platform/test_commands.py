@@ -22,7 +22,7 @@ from gatewright.platform.steps import Step
 from gatewright.platform.targets import Settings, Target
 from gatewright.platform.workspace import State, Workspace
 
-_LONGEST = 60.0
+_LONGEST = 300.0
 CONFIGURATION = """
 variable "name" {}
 variable "region" {}
@@ -197,7 +197,7 @@ async def said(process: asyncio.subprocess.Process) -> Ended:
 async def test_ctrl_c_keeps_what_was_made_and_the_next_run_goes_on(tmp_path: Path) -> None:
     if not any((Path(part) / "terraform").exists() for part in os.environ["PATH"].split(os.pathsep)):
         pytest.skip("terraform isn't on the path")
-    arguments = await prepared(tmp_path, seconds=30)
+    arguments = await prepared(tmp_path, seconds=300)
     planned = await said(await past_prerequisites(tmp_path, "deploy", *arguments, "--plan-only"))
     assert "2 to create\n  create terraform_data.network\n  create terraform_data.cluster\n" in planned.text
     assert planned.status == 0

@@ -23,12 +23,14 @@ from gatewright.platform.terraform import Terraform, TerraformFailed
 from gatewright.platform.terraformlog import Run
 
 SLOW = """
-variable "seconds" { default = 0 }
+variable "held" { default = false }
 variable "size" { default = 1 }
 resource "terraform_data" "first" { input = var.size }
 resource "terraform_data" "slow" {
   input = terraform_data.first.id
-  provisioner "local-exec" { command = "touch ../begun; sleep ${var.seconds}" }
+  provisioner "local-exec" {
+    command = "touch ../begun; for each in $(seq ${var.held ? 6000 : 0}); do [ -e ../free ] && break; sleep 0.05; done"
+  }
 }
 output "size" { value = var.size }
 output "hidden" {
@@ -41,7 +43,6 @@ output "hidden" {
 def terraform(
     folder: Path,
     text: str = SLOW,
-    told: list[str] | None = None,
     doing: Callable[[str], None] = lambda _: None,
     **variables: Any,
 ) -> Terraform:
@@ -52,7 +53,6 @@ def terraform(
     (folder / "main.tf").write_text(text)
     (folder / "x.auto.tfvars.json").write_text(json.dumps(variables))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    doing = told.append if told is not None else doing
     return Terraform(
         str(program),
         folder,
@@ -63,7 +63,13 @@ def terraform(
 
 async def test_a_plan_is_applied_found_unchanged_changed_and_destroyed(tmp_path: Path) -> None:
     told: list[str] = []
-    it = terraform(tmp_path / "t", told=told, seconds=0.5)
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if "working on terraform_data.slow" in text:
+            (tmp_path / "free").touch()
+
+    it = terraform(tmp_path / "t", doing=tell, held=True)
     assert not it.begun
     await it.init()
     first = await it.plan(targets=["terraform_data.first"])
@@ -96,7 +102,7 @@ async def test_a_plan_is_applied_found_unchanged_changed_and_destroyed(tmp_path:
 
 
 async def test_an_error_is_told_in_terraforms_words_with_the_address_and_the_rest_is_kept(tmp_path: Path) -> None:
-    text = SLOW.replace("touch ../begun; sleep ${var.seconds}", "echo no room >&2; exit 3")
+    text = SLOW.replace("touch ../begun;", "echo no room >&2; exit 3;")
     it = terraform(tmp_path / "t", text)
     await it.init()
     plan = await it.plan()
@@ -185,7 +191,7 @@ async def test_a_state_that_could_not_be_written_is_put_into_its_place(tmp_path:
 
 
 async def test_an_interruption_lets_terraform_keep_its_state(tmp_path: Path) -> None:
-    it = terraform(tmp_path / "t", seconds=30)
+    it = terraform(tmp_path / "t", held=True)
     await it.init()
     plan = await it.plan()
     work = asyncio.create_task(it.apply(plan))
@@ -195,7 +201,7 @@ async def test_an_interruption_lets_terraform_keep_its_state(tmp_path: Path) -> 
         await work
     assert "terraform_data.first" in await it.resources()
 
-    it = terraform(tmp_path / "t", seconds=0)
+    it = terraform(tmp_path / "t")
     plan = await it.plan()  # the lock is free
     await it.apply(plan)
     assert (await it.plan()).changes == []
@@ -206,12 +212,12 @@ async def test_terraform_keeps_its_state_where_what_it_does_can_not_be_told(tmp_
         if (tmp_path / "begun").exists() and "done; working on" in text:
             raise OSError(28, "No space left on device", "standard output")
 
-    it = terraform(tmp_path / "t", seconds=30, doing=full)
+    it = terraform(tmp_path / "t", held=True, doing=full)
     await it.init()
     with pytest.raises(OSError, match="No space left"):
         await it.apply(await it.plan())
     assert "terraform_data.first" in await it.resources()
-    it = terraform(tmp_path / "t", seconds=0)
+    it = terraform(tmp_path / "t")
     assert (await it.plan()).changes, "the lock is free"
 
 
@@ -235,7 +241,7 @@ asyncio.run(main())
 
 
 async def test_terraform_goes_on_when_we_are_killed_and_the_next_run_waits_for_it(tmp_path: Path) -> None:
-    it = terraform(tmp_path / "t", seconds=2)
+    it = terraform(tmp_path / "t", held=True)
     await it.init()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", KILLED, it._program, str(tmp_path / "t"), env=it._environment
@@ -243,7 +249,11 @@ async def test_terraform_goes_on_when_we_are_killed_and_the_next_run_waits_for_i
     await begun(tmp_path / "begun")
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    it = terraform(tmp_path / "t", size=2)
+
+    def free(_: str) -> None:
+        (tmp_path / "free").touch()
+
+    it = terraform(tmp_path / "t", size=2, doing=free)
     assert (await it.plan()).changes == [("update", "terraform_data.first")]
     assert b"\0" not in (tmp_path / "t" / "terraform.log").read_bytes()  # two that write into one file
 

@@ -111,7 +111,7 @@ class Told:
         architecture = more.pop("architecture", Architecture.CHAINED)
         settings = Settings(target=more.pop("target", Target.AWS), architecture=architecture)
         surroundings = Surroundings(settings=settings, client=self.client, outputs=outputs, **more)
-        return await verify(surroundings, only=only, timeout=20.0)
+        return await verify(surroundings, only=only, timeout=120.0)
 
 
 def _kind(obj: dict[str, Any]) -> Kind:

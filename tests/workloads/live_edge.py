@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +80,8 @@ async def start_edge(server: ApiServer, folder: Path) -> tuple[Edge, list[asynci
     client = Client.connect(kubeconfig)
     flow, changed = Flow(), asyncio.Event()
     # A network of its own, so that tests may run side by side.
-    addresses = PodAddresses(f"127.{random.randint(64, 250)}.{random.randint(0, 255)}.0/24")
+    third, second = divmod(os.getpid() % (187 * 256), 187)
+    addresses = PodAddresses(f"127.{64 + second}.{third}.0/24")
     edge = Edge(
         server,
         client,

@@ -187,15 +187,21 @@ async def test_a_reset_reaches_the_client_as_one() -> None:
 
 
 async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new() -> None:
-    endpoint = Server(lambda request: Answer(200, [], b"done", delay=0.1))
+    asked = asyncio.Event()
+
+    def answer(_: Request) -> Answer:
+        asked.set()
+        return Answer(200, [], b"done", delay=0.1)
+
+    endpoint = Server(answer)
     async with serving(endpoint) as (reader, writer):
         _, idle = await asyncio.open_connection("127.0.0.1", endpoint.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.sleep(0.02)
-        await endpoint.drain(5)
-        answer = await asyncio.wait_for(reader.read(), 60)
-        assert b"Connection: close" in answer
-        assert answer.endswith(b"done")
+        await asyncio.wait_for(asked.wait(), 60)
+        await endpoint.drain(60)
+        received = await asyncio.wait_for(reader.read(), 60)
+        assert b"Connection: close" in received
+        assert received.endswith(b"done")
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", endpoint.port)
         idle.close()

@@ -125,7 +125,7 @@ class TestCoreDns:
     ARGS = ("-conf", "/root/Corefile")
 
     async def ask(self, pod: Pod, name: str, kind: str = "A") -> dns.message.Message:
-        return await dns.asyncquery.udp(dns.message.make_query(name, kind), "127.0.0.1", 5, pod.port(53))
+        return await dns.asyncquery.udp(dns.message.make_query(name, kind), "127.0.0.1", 60, pod.port(53))
 
     async def test_whoami_tells_who_asks(self) -> None:
         async with running("coredns/coredns:1.12.2", self.ARGS, COREFILE=self.SUITES) as pod:

@@ -21,6 +21,7 @@ from gatewright.cluster.errors import ApiError
 from gatewright.local.private import write_private
 from gatewright.local.workloads import Programs, Workloads
 from gatewright.local.workloads import programs as programs_module
+from gatewright.local.workloads import running as running_module
 from gatewright.local.workloads.process import Process
 from gatewright.local.workloads.program import Program
 from gatewright.model import core
@@ -122,7 +123,10 @@ async def test_it_is_its_service_account_and_not_who_runs_the_edge(
                 await client.list(core.Pod)
 
 
-async def test_one_that_fails_is_started_again_and_then_later(edge: Edge, tmp_path: Path) -> None:
+async def test_one_that_fails_is_started_again_and_then_later(
+    edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_module, "_BACK_OFF", 300.0)  # later than this test
     async with workloads(edge, tmp_path) as running:
         await edge.client.create(pod("real", "fail"))
 

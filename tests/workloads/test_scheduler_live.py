@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.workloads.live_edge import Edge, deployment, get, service
@@ -102,8 +103,12 @@ async def test_a_daemon_set_is_on_every_node_that_takes_it(edge: Edge) -> None:
     for field in ("replicas", "strategy"):
         del daemon_set["spec"][field]
 
-    async def status() -> apps.DaemonSetStatus:
-        return (await edge.client.get(apps.DaemonSet, Key("default", "agent"))).status
+    async def scheduled(count: int) -> None:
+        async with asyncio.timeout(60):
+            while (  # noqa: ASYNC110 - nobody watches it here
+                await edge.client.get(apps.DaemonSet, Key("default", "agent"))
+            ).status.desired_number_scheduled != count:
+                await asyncio.sleep(0.02)
 
     async with Workloads(edge.client, addresses=edge.addresses, own_node=False):
         await add_node(edge, "system", "a", CRITICAL)
@@ -112,7 +117,7 @@ async def test_a_daemon_set_is_on_every_node_that_takes_it(edge: Edge) -> None:
         await edge.until(lambda: nodes_of(edge, "agent") == ["one"])
         await add_node(edge, "two", "b")
         await edge.until(lambda: nodes_of(edge, "agent") == ["one", "two"])
-        assert (await status()).desired_number_scheduled == 2
+        await scheduled(2)
         tolerant = {"spec": {"template": {"spec": {"tolerations": [{"operator": "Exists"}]}}}}
         await edge.client.patch(apps.DaemonSet, Key("default", "agent"), tolerant)
         await edge.until(lambda: nodes_of(edge, "agent") == ["one", "system", "two"])

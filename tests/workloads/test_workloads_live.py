@@ -30,15 +30,19 @@ async def test_a_deployment_answers_behind_its_service(edge: Edge) -> None:
 async def test_scaling_to_nothing_ends_the_pods_after_the_requests_in_flight(edge: Edge) -> None:
     async with Workloads(edge.client, addresses=edge.addresses):
         await edge.client.create(service("echo", 3000))
-        await edge.client.create(deployment("echo", 1, image="registry.k8s.io/gateway-api/echo-basic:v1"))
+        image = "registry.k8s.io/gateway-api/echo-basic:v1"
+        await edge.client.create(deployment("echo", 1, image=image, terminationGracePeriodSeconds=60))
         (endpoint,) = await edge.until(lambda: edge.endpoints("echo"))
-        slow = asyncio.create_task(get(endpoint, "/?delay=1s"))
-        await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection(*endpoint)
+        writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60) == b"HTTP/1.1 100 Continue\r\n\r\n"
         await edge.client.patch(apps.Deployment, Key("default", "echo"), {"spec": {"replicas": 0}})
         await edge.until(lambda: not edge.endpoints("echo"))
         (terminating,) = [e for s in edge.slices.values() for e in s.endpoints]
         assert terminating.conditions.terminating
-        assert (await slow)[0] == 200
+        writer.write(b"ok")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
         await edge.until(lambda: not edge.pods.keys())
         with pytest.raises(ConnectionRefusedError):
             await get(endpoint)
@@ -99,10 +103,17 @@ async def test_a_probe_that_fails_keeps_a_pod_out_of_the_endpoints(edge: Edge) -
         await edge.client.create(service("good", 5678))
         await edge.client.create(deployment("bad", 1, "-status-code=500", container={"readinessProbe": probe}))
         await edge.client.create(deployment("good", 1, "-status-code=302", container={"readinessProbe": probe}))
-        await edge.until(lambda: edge.endpoints("good"))
-        bad = next(pod for pod in edge.pods.values() if pod.name.startswith("bad"))
+
+        def running() -> dict[str, bool]:
+            return {
+                pod.metadata.labels["app"]: any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+                for pod in edge.pods.values()
+                if pod.status.phase == "Running"
+            }
+
+        await edge.until(lambda: edge.endpoints("good") and len(running()) == 2)
+        assert running() == {"bad": False, "good": True}
         assert edge.endpoints("bad") == []
-        assert {c.type: c.status for c in bad.status.conditions}["Ready"] == "False"
 
 
 async def test_a_pod_waits_for_its_config_map(edge: Edge) -> None:

@@ -22,7 +22,7 @@ VERSION_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """How each program is asked for its version."""
 
-_SECONDS = 20
+_SECONDS = 90
 _QUIET: Final = {"CHECKPOINT_DISABLE": "1"}
 """Terraform would ask its maker for news when it is asked for its version, and note that in the home folder."""
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")

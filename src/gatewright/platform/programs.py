@@ -45,8 +45,8 @@ async def run(
 
     `limit` is in seconds.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *arguments,
             cwd=folder,
             env=dict(os.environ if environment is None else environment),
@@ -55,6 +55,13 @@ async def run(
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _kill(await starting)  # it may have children already, which asyncio knows nothing of
+        raise
     except OSError as error:
         raise PlatformError(f"{arguments[0]} can't be run: {error}") from error
     try:
@@ -63,12 +70,17 @@ async def run(
     except TimeoutError:
         raise PlatformError(f"{' '.join(arguments[:3])}: no end after {limit:.0f} s") from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with its children, as of `az`, which is a script, or of git
-            await process.wait()
+        await _kill(process)
     status = process.returncode if process.returncode is not None else -1
     return Ended(status, output.decode(errors="replace"), errors.decode(errors="replace"))
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End one that runs, with its children, as of `az`, which is a script, or of git."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 async def expect(

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import msgspec
 
@@ -27,7 +27,6 @@ from gatewright.local.aws.process import read_sockets
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-_TRIES = 10
 _TAIL = 20
 
 
@@ -139,14 +138,12 @@ def held(folder: Path) -> Iterator[None]:
     """Be the edge of this folder. Raises RehearsalError where another one is."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("a+") as lock:
-        for left in reversed(range(_TRIES)):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not left:
-                    raise RehearsalError(f"{folder}: another edge runs in this folder") from None
-                time.sleep(_LOOK_SECONDS)  # whoever looks whether one runs has the lock for a moment
+        while not _locked(lock, fcntl.LOCK_EX):
+            # Whoever looks whether one runs has it, too, but lets others look meanwhile.
+            if not _locked(lock, fcntl.LOCK_SH):
+                raise RehearsalError(f"{folder}: another edge runs in this folder")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(_LOOK_SECONDS)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -173,12 +170,18 @@ def _clean(folder: Path) -> BinaryIO:
 def _runs(folder: Path) -> bool:
     try:
         with (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not _locked(lock, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
-    return False
+
+
+def _locked(file: IO[str], how: int) -> bool:
+    """Take a lock, in place of one that we have on it; whether nobody was in the way."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _pid(folder: Path) -> int | None:

@@ -23,7 +23,7 @@ from gatewright.local.documents import Document, documents
 
 _UPSTREAM: Final = re.compile(r"https://[^\s]*/argo-?cd/(?P<version>[^/]+)/manifests/.*install\.yaml")
 _STAND_IN: Final = "stand-in.yaml"
-_SECONDS: Final = 60
+_SECONDS: Final = 90
 
 
 def manifests(folder: Path) -> list[dict[str, Any]]:
