@@ -19,7 +19,7 @@ from gatewright.model.meta import Key
 from gatewright.platform import argocd, objects
 from gatewright.platform.applications import read_application
 from gatewright.platform.objects import APPLICATIONS
-from gatewright.platform.waiting import Patience, applications_ready
+from gatewright.platform.waiting import Patience, applications_ready, free
 
 TERMINATING = {"status": {"operationState": {"phase": "Terminating"}}}
 SELF = "https://kubernetes.default.svc"
@@ -104,9 +104,7 @@ async def test_destroy_frees_what_a_failed_deploy_left(there: Stand) -> None:
         assert not [line for line in there.done if line.startswith("delete")]
         async with asyncio.timeout(60):
             while left := await objects.items(there.client, APPLICATIONS, "applications", "argocd"):
-                for each in left:
-                    if read_application(each).obstructed:
-                        await objects.end_sync(there.client, each["metadata"]["name"], "argocd")
+                await free(there.client, map(read_application, left))
                 await asyncio.sleep(0.02)
         assert await there.get("apps/v1", "Deployment", "d") is None
 

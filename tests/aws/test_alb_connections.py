@@ -36,7 +36,7 @@ from tests.envoy.test_grpc import Service
 from tests.envoy.test_protocols import Http2Client
 
 from gatewright.local.aws import pools
-from gatewright.local.aws.state import Listener, TargetGroup, WebAclDocument
+from gatewright.local.aws.state import Bound, Listener, TargetGroup, WebAclDocument
 
 __all__ = ["cloud", "front", "stack", "targets"]
 
@@ -149,6 +149,18 @@ async def test_504_where_the_target_is_silent_past_the_idle_timeout(
     assert "<h1>504 Gateway Time-out</h1>" in answer.body
 
 
+async def until_closed(bound: Bound, request: bytes) -> bytes:
+    """What is heard, until the connection is closed, after `request`."""
+    heard = b""
+    while not heard:  # a client that took a second to begin found it closed already
+        reader, writer = await asyncio.open_connection(bound.address, bound.port)
+        with contextlib.suppress(ConnectionError):
+            writer.write(request)
+            heard = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+    return heard
+
+
 async def test_408_where_the_client_does_not_end_its_request(
     cloud: AlbCloud, front: Front, targets: HttpTargets
 ) -> None:
@@ -157,14 +169,7 @@ async def test_408_where_the_client_does_not_end_its_request(
     balancer = cloud.alb(idle_timeout__timeout_seconds="1")
     cloud.http(balancer, to(group))
     await front.settled()
-    bound = cloud.where(balancer)
-    heard = b""
-    while not heard:  # a client that took a second to begin found it closed already
-        reader, writer = await asyncio.open_connection(bound.address, bound.port)
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
-            heard = await asyncio.wait_for(reader.readline(), 60)
-        writer.close()
+    heard = await until_closed(cloud.where(balancer), b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
     assert heard.startswith(b"HTTP/1.1 408")
 
 
@@ -172,15 +177,7 @@ async def test_an_idle_connection_is_closed(cloud: AlbCloud, front: Front) -> No
     balancer = cloud.alb(idle_timeout__timeout_seconds="1")
     cloud.http(balancer, says("here"))
     await front.settled()
-    bound = cloud.where(balancer)
-    heard = b""
-    while not heard:  # a client that took a second to ask found it closed already
-        reader, writer = await asyncio.open_connection(bound.address, bound.port)
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            heard = await asyncio.wait_for(reader.read(), 60)
-        writer.close()
-    assert b"here" in heard
+    assert b"here" in await until_closed(cloud.where(balancer), b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
 
 
 async def test_a_connection_has_an_end(cloud: AlbCloud, front: Front) -> None:

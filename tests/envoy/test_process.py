@@ -84,7 +84,6 @@ def test_a_killed_parent_leaves_no_envoy(tmp_path: Path) -> None:
     program = f"""
 import asyncio, sys
 from pathlib import Path
-from gatewright.envoy import process
 from gatewright.envoy.bootstrap import bootstrap
 from gatewright.envoy.process import EnvoyProcess
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gatewright.platform.errors import PlatformError
 
@@ -33,6 +34,22 @@ class ProgramFailed(PlatformError):
     """A program ended with another status than 0; the text has what it said."""
 
 
+async def start(arguments: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
+    """Start a program in a session of its own, `how` as `asyncio.create_subprocess_exec` has it.
+
+    Raises PlatformError where it can't be run. A cancellation meanwhile leaves nothing of it.
+    """
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*arguments, start_new_session=True, **how))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _kill(await starting)  # it may have children already, which asyncio knows nothing of
+        raise
+    except OSError as error:
+        raise PlatformError(f"{arguments[0]} can't be run: {error}") from error
+
+
 async def run(
     arguments: Sequence[str],
     *,
@@ -45,25 +62,14 @@ async def run(
 
     `limit` is in seconds.
     """
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *arguments,
-            cwd=folder,
-            env=dict(os.environ if environment is None else environment),
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+    process = await start(
+        arguments,
+        cwd=folder,
+        env=dict(os.environ if environment is None else environment),
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    try:
-        process = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with contextlib.suppress(OSError):
-            await _kill(await starting)  # it may have children already, which asyncio knows nothing of
-        raise
-    except OSError as error:
-        raise PlatformError(f"{arguments[0]} can't be run: {error}") from error
     try:
         async with asyncio.timeout(limit):
             output, errors = await process.communicate(stdin)

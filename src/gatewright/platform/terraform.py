@@ -158,19 +158,14 @@ class Terraform:
         log = self._folder / _LOG
         log.unlink(missing_ok=True)  # one that runs on after we were killed still writes into the old file
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as written:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    self._program,
-                    *arguments,
-                    cwd=self._folder,
-                    env=self._environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=written,
-                    stderr=written,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise PlatformError(f"{self._program} can't be run: {error}") from error
+            process = await programs.start(
+                [self._program, *arguments],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+            )
         ended = asyncio.ensure_future(process.wait())
         with log.open("rb") as read:
             rest = b""
